@@ -1,0 +1,57 @@
+/* Redis commands on the document: what a client may say and what it is told.
+ *
+ * Knows clients' sessions, the document and the command table; knows nothing of
+ * links, feeds and stores. core.c decides when a reply may leave.
+ */
+#ifndef GOSSIPD_CORE_COMMANDS_H
+#define GOSSIPD_CORE_COMMANDS_H
+
+#include "gossipd/core/core.h"
+
+/* What one client has said so far: MULTI, its name, its transaction queue. */
+struct session;
+
+CRDT_MUST_CHECK enum crdt_status session_new(
+    const struct crdt_memory *memory, uint64_t client, struct session **ret_session);
+void session_free(struct session *session);
+
+/* What commands count, for INFO. */
+struct command_stats {
+    uint64_t commands;
+    uint64_t writes;
+    uint64_t errors;
+};
+
+/* What a command may touch. Lent for the call by core.c. */
+struct command_environment {
+    struct crdt_document *document;
+    uint64_t wall_ms;
+    uint64_t monotonic_us;
+    uint64_t started_monotonic_us;
+    const struct core_options *options;
+    enum core_durability *durability;  /* CONFIG SET durability changes it         */
+    uint64_t *random;                  /* the core's generator: random_next()      */
+    struct command_stats *stats;
+    /* NULL: writes may run; else the error that every write gets before it
+     * executes, with its code word ("IOERR ...", "OOM ..."). */
+    const char *write_refusal;
+    /* Own contributions up to this seq may be folded exactly (invariant I9). */
+    uint64_t fold_seq;
+    /* Appends the JSON of CRDT.STATUS, and the lines of INFO's crdt section. */
+    enum crdt_status (*status_json)(void *context, struct crdt_buffer *ret_json);
+    enum crdt_status (*status_info)(void *context, struct crdt_buffer *ret_lines);
+    void *status_context;
+};
+
+struct command_result {
+    bool has_written; /* records were made: the reply waits for their batch        */
+    bool must_close;  /* QUIT: close the client after the reply                    */
+};
+
+/* Runs one command, appends exactly one reply. `arguments` has at least one.
+ * NOMEM: nothing happened and there is no reply; the caller closes the client. */
+CRDT_MUST_CHECK enum crdt_status session_execute(struct session *session,
+    const struct command_environment *environment, const struct crdt_bytes *arguments,
+    size_t argument_count, struct crdt_buffer *reply, struct command_result *ret_result);
+
+#endif
