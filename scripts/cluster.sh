@@ -8,7 +8,7 @@ start_seconds=${CLUSTER_START_SECONDS:-60} # how long `start` waits for converge
 
 usage() {
     cat <<'TEXT'
-usage: scripts/cluster.sh start N DIR     start nodes 1..N (N <= 50); returns when all have converged
+usage: scripts/cluster.sh start N DIR     start nodes 1..N (N <= 50); returns when converged
        scripts/cluster.sh stop DIR        stop them all, remove every cut
        scripts/cluster.sh status DIR      one line a node; exit 0 when all run and have converged
        scripts/cluster.sh wait DIR [SECS] wait until all that run have converged (default 30 s)
@@ -48,7 +48,7 @@ dir='' count='' base='' cuts=''
 load_cluster() {
     [ -d "$1" ] || bad_usage "no such directory: $1"
     dir=$(cd "$1" && pwd)
-    [ -f "$dir/cluster" ] || die "$dir holds no cluster: start one with: scripts/cluster.sh start N $1"
+    [ -f "$dir/cluster" ] || die "$dir holds no cluster; make one: scripts/cluster.sh start N $1"
     read -r count base cuts <"$dir/cluster"
 }
 check_node() {
@@ -100,8 +100,12 @@ launch() {
 launch_node() {
     launch "$dir/$1/pid" "$dir/$1/log" "$bin/gossipd" -c "$dir/$1/gossipd.conf"
 }
+# Asks node I with a Redis command; silence after 5 s is no answer.
+ask() {
+    timeout 5 redis-cli -h 127.0.0.1 -p $((base + $1)) "${@:2}" 2>/dev/null
+}
 serves() {
-    [ "$(redis-cli -h 127.0.0.1 -p $((base + $1)) -t 2 PING 2>/dev/null)" = PONG ]
+    [ "$(ask "$1" PING)" = PONG ]
 }
 show_log() {
     echo "cluster: the last lines of $dir/$1/log:" >&2
@@ -116,7 +120,7 @@ wait_serving() {
         fi
         if [ "$SECONDS" -ge "$end" ]; then
             show_log "$1"
-            die "node $1 does not serve on 127.0.0.1:$((base + $1)) after $start_seconds s"
+            die "node $1 does not answer on port $((base + $1)) after $start_seconds s"
         fi
         sleep 0.1
     done
@@ -135,7 +139,7 @@ all_converged() {
     for ((node = 1; node <= count; node++)); do
         pid_of "$node" >/dev/null || continue
         status_of "$node" >/dev/null || [ $? -eq 3 ] || return 1
-        digest=$(redis-cli -h 127.0.0.1 -p $((base + node)) -t 5 CRDT.DIGEST 2>/dev/null) || return 1
+        digest=$(ask "$node" CRDT.DIGEST) || return 1
         first=${first:-$digest}
         [ -n "$digest" ] && [ "$digest" = "$first" ] || return 1
     done
@@ -160,16 +164,14 @@ nft_as_root() {
 }
 # Which way cuts are made here; decided at `start`, for the life of the nodes.
 choose_cuts() {
-    local path="$PATH:/usr/sbin:/sbin"
-    PATH=$path
     case "${CLUSTER_CUTS:-}" in
     nft | relay) echo "$CLUSTER_CUTS" && return ;;
     '') ;;
     *) bad_usage "CLUSTER_CUTS is '$CLUSTER_CUTS', not nft or relay" ;;
     esac
     # Listing works where changing is forbidden, so a table is made and deleted.
-    if command -v nft >/dev/null &&
-        nft_as_root "add table inet gossipd_probe; delete table inet gossipd_probe" 2>/dev/null; then
+    local probe='add table inet gossipd_probe; delete table inet gossipd_probe'
+    if command -v nft >/dev/null && nft_as_root "$probe" 2>/dev/null; then
         echo nft
     elif command -v python3 >/dev/null; then
         echo relay
@@ -216,7 +218,7 @@ ensure_binaries() {
 }
 
 write_configuration() {
-    local node=$1 peer peer_port=100
+    local node=$1 peer peer_port=100 address
     [ "$cuts" = relay ] && peer_port=300
     cat <<CONF
 # Node $node of $count, written by scripts/cluster.sh at every start.
@@ -232,7 +234,8 @@ durability = "${DURABILITY:-always}"
 CONF
     for ((peer = 1; peer <= count; peer++)); do
         [ "$peer" -ne "$node" ] || continue
-        echo "peer n$peer { key = \"${keys[$peer]}\" address = \"127.0.1.$peer:$((base + peer_port + peer))\" }"
+        address="127.0.1.$peer:$((base + peer_port + peer))"
+        echo "peer n$peer { key = \"${keys[$peer]}\" address = \"$address\" }"
     done
 }
 # The public keys of all nodes, made at the first start.
@@ -271,21 +274,25 @@ do_start() {
     if ! [[ "$1" =~ ^[1-9][0-9]?$ ]] || [ "$1" -gt 50 ]; then
         bad_usage "N is '$1', not a number from 1 to 50"
     fi
-    case "${DURABILITY:-always}" in always | everysec | no) ;; *) bad_usage "DURABILITY is '$DURABILITY'" ;; esac
+    case "${DURABILITY:-always}" in
+    always | everysec | no) ;;
+    *) bad_usage "DURABILITY is '$DURABILITY', not always, everysec or no" ;;
+    esac
     ensure_binaries
     mkdir -p "$2"
     dir=$(cd "$2" && pwd) count=$1 base=${CLUSTER_BASE:-7000}
     if [ -f "$dir/cluster" ]; then
         read -r old base _ <"$dir/cluster"
-        [ "$old" -eq "$count" ] || die "$2 holds a cluster of $old nodes; give that number or another directory"
+        [ "$old" -eq "$count" ] || die "$2 holds $old nodes; give that number or another directory"
         base=${CLUSTER_BASE:-$base}
         for ((node = 1; node <= count; node++)); do
-            ! pid_of "$node" >/dev/null || die "node $node of $2 runs already; stop first: scripts/cluster.sh stop $2"
+            ! pid_of "$node" >/dev/null ||
+                die "node $node runs already; first: scripts/cluster.sh stop $2"
         done
     fi
     cuts=$(choose_cuts)
     if [ "$cuts" = none ]; then
-        echo "cluster: neither nft (as root) nor python3 for the relay is here: links could not be cut" >&2
+        echo "cluster: neither nft as root nor python3 for the relay: links cannot be cut here" >&2
         exit 3
     fi
     echo "$count $base $cuts" >"$dir/cluster"
@@ -410,7 +417,8 @@ status)
     ;;
 wait)
     load_cluster "$2"
-    wait_converged "${3:-30}" || die "not converged after ${3:-30} s; see: scripts/cluster.sh status $2"
+    wait_converged "${3:-30}" ||
+        die "not converged after ${3:-30} s; see: scripts/cluster.sh status $2"
     ;;
 kill | restart | cut | heal)
     load_cluster "$2"

@@ -6,7 +6,8 @@ set -euo pipefail
 # and the build files ask for check whatever is built.
 build_packages=(
     gcc libc6-dev meson ninja-build pkg-config python3
-    libmsgpack-dev libsodium-dev libev-dev libsqlite3-dev libconfuse-dev libhiredis-dev libjansson-dev
+    libmsgpack-dev libsodium-dev libev-dev libsqlite3-dev
+    libconfuse-dev libhiredis-dev libjansson-dev
     check redis-tools nftables iproute2
 )
 # To test: the second compiler with its sanitizers, Check, and readers of our files.
@@ -51,7 +52,7 @@ if [ "$(id -u)" -ne 0 ]; then
     if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
         as_root=(sudo -n)
     else
-        echo "install-deps: packages are missing and I am neither root nor allowed to sudo. Run:" >&2
+        echo "install-deps: packages are missing and I may not install. Run as root:" >&2
         echo "  apt-get update && apt-get install -y --no-install-recommends ${missing[*]}" >&2
         exit 2
     fi
