@@ -19,7 +19,7 @@ struct resp_reader {
     size_t bulk_bytes_max;         /* proto-max-bulk-len                          */
     uint64_t multibulk_left;       /* arguments still to come; 0: between commands */
     size_t scan;                   /* where parsing of the command at hand stands  */
-    char error[32];                /* the text of RESP_ERROR that names a byte     */
+    char error[40];                /* the text of RESP_ERROR that names a byte     */
 };
 
 enum resp_result {
