@@ -13,6 +13,26 @@
 #define BATCH_INTERVAL_US 1000       /* everysec, no: bounds signatures a second   */
 #define BATCH_CLOSE_BYTES 65536      /* everysec, no: a batch fits one frame piece */
 #define CLOCK_AHEAD_MS 60000         /* a stamp further ahead is not adopted       */
+#define DIAL_US 700000               /* between dials of a peer that is away: back within 1 s */
+#define DIAL_JITTER_US 200000        /* so that two peers do not dial each other in step */
+#define SUSPECT_US 5000000           /* a link lost this long makes its member down */
+#define QUIET_US 50000               /* after the last change: tell peers what is held here */
+#define RESEND_US 3000000            /* what was sent and has no effect for so long is sent again */
+#define SERVE_ROUND_BYTES 1048576    /* served to a peer before it must say what it has */
+#define SERVE_FEED_BYTES_MIN 65536   /* of a round for one feed, however many there are */
+#define STORE_RETRY_US 1000000       /* between tries of a STORE that failed       */
+#define MEMORY_RETRY_US 10000        /* between tries of what lacked memory        */
+#define ALWAYS_CLOSE_BYTES 4194304   /* always: an open batch waits no longer for its turn */
+#define PENDING_BYTES_MAX 67108864   /* early batches: two of the largest          */
+#define VERIFYING_BYTES_MAX 67108864 /* batches whose signature is being checked: likewise */
+#define JOURNAL_BYTES_MAX 134217728  /* not durable yet; above, peers' batches are refused */
+#define EVIDENCE_BYTES_MAX 67108864  /* of forks, for people to look at            */
+#define EVIDENCE_MAX 64              /* forks whose evidence is kept               */
+#define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
+#define PROOF_US 60000000            /* between proofs of an equal state to one peer */
+#define PROOF_KEYS_MAX 100000        /* above, hashing the state would stop the loop */
+#define ALARM_US 1000000             /* between two events of one kind of refusal  */
+#define EVENT_TEXT_BYTES 512         /* one line of the log                        */
 
 /* ---- COMMANDS ---- */
 #define QUEUE_BYTES_MAX (32u << 20)  /* MULTI: more could not commit as one batch  */
@@ -23,6 +43,8 @@
 
 /* ---- WIRE ---- */
 #define FRAME_PIECE_BYTES_MAX 65536  /* control frames pass between pieces         */
+/* A message between cores: the largest batch, its signature and the tokens. */
+#define MESSAGE_BYTES_MAX (CRDT_BATCH_BYTES_MAX + 1024)
 #define INLINE_BYTES_MAX 65536       /* Redis's limit on an inline command         */
 #define RESP_ARGUMENTS_MAX 1048576   /* of one command: Redis's own number         */
 #define RESP_KEEP_BYTES 65536        /* an idle client keeps at most this much     */
@@ -32,5 +54,35 @@
 #define HANDSHAKE_BYTES_MAX 512      /* a HELLO is below 200; room for newer minors   */
 
 /* ---- HOST ---- */
+#define LOG_LINE_BYTES_MAX 2048        /* a longer line is cut                       */
+#define LOG_LINES_PER_SECOND 200     /* strangers must not fill the disk with lines */
+#define CLIENT_READ_BYTES 16384      /* one read: as Redis, fair between clients    */
+#define CLIENT_COMMANDS_PER_TURN 1000 /* per client and loop turn, then the others   */
+#define CLIENT_QUERY_BYTES_MAX (64u << 20) /* beside one bulk; Redis's default is 1 GiB */
+#define CLIENT_OUTPUT_SOFT_BYTES (1u << 20) /* above, nothing more is read from it      */
+#define CLIENT_OUTPUT_HARD_BYTES (256u << 20) /* one huge reply fits; a slow reader goes */
+#define CLIENT_KEEP_BYTES 16384      /* larger buffers of an idle client go back    */
+#define CLIENT_IDLE_US 1000000       /* silent for this long is idle                */
+#define CLIENTS_MAX 65535            /* a slot number has 16 bits                   */
+#define DESCRIPTORS_RESERVED 128     /* for links, the store and logs beside clients */
+#define ACCEPTS_PER_TURN 128         /* so that a storm of clients delays nobody    */
+#define LINKS_MAX 256                /* both directions for every member, and spare */
+#define LINKS_HALF_OPEN_MAX 64       /* strangers' links before they prove a key    */
+#define LINK_READ_BYTES 65536        /* one read: one frame piece                   */
+#define LINK_WRITE_BYTES 131072      /* one write: two frame pieces                 */
+#define LINK_WRITES_PER_TURN 16      /* 2 MiB per link and loop turn                */
+#define LINK_BULK_BYTES_MAX (16u << 20) /* above, bulk is dropped: comparison repairs */
+#define LINK_QUEUE_BYTES_MAX (64u << 20) /* above, the link is closed                  */
+#define LINK_CONNECT_S 1.0           /* reconnect within one second                 */
+#define LINK_HANDSHAKE_S 3.0         /* as long as a silent link lives              */
+#define STORE_GROUP_BYTES (16u << 20) /* one transaction: bounds the write-ahead log */
+#define STORE_QUEUE_BYTES_MAX (64u << 20) /* above, nothing more is read from anyone   */
+#define STORE_SYNC_MS 1000           /* everysec: what its name says                */
+#define STORE_BUSY_MS 1000           /* a copy by `sqlite3` may hold a lock so long */
+#define FETCH_ROWS_MAX 4096          /* rows in one answer                          */
+#define CACHE_BYTES_MAX (1u << 20)   /* newest batches, answered without the disk   */
+#define CACHE_ROWS_MAX 4096          /* of them: bounds the search                  */
+#define STOP_S 5.0                   /* SIGTERM to exit                             */
+#define FACTS_S 0.1                  /* how often the slow facts are taken anew     */
 
 #endif

@@ -1,0 +1,58 @@
+/* The event store as a SQLite file: one row per signed batch, in the order of
+ * application. Knows SQL and nothing of threads; anyone can read the file of a
+ * stopped node with `sqlite3`. One thread at a time.
+ */
+#ifndef GOSSIPD_HOST_DATABASE_H
+#define GOSSIPD_HOST_DATABASE_H
+
+#include "gossipd/host/log.h"
+#include "gossipd/host/row.h"
+
+#define DATABASE_VERSION 1 /* PRAGMA user_version; a newer one is refused       */
+
+struct database;
+
+/* What the store says about the node that wrote it. */
+struct database_facts {
+    bool is_new;           /* the store was just made                           */
+    bool is_ahead;         /* batches may have left that are not in here        */
+    bool has_moved;        /* the file is a copy: another machine or inode      */
+    bool has_other_key;    /* written by another node key: `generation` is not ours */
+    uint64_t generation;   /* of own batches; 0: none yet                       */
+    uint64_t row_count;
+};
+
+/* Opens or makes the store at `path` for this cluster and key. A store that has
+ * moved carries the mark *ahead* durably before this returns, so that a crash
+ * before the new generation begins cannot make it be forgotten. `vfs` NULL
+ * means unix-excl; tests name one that fails. */
+bool database_open(const char *path, const char *vfs,
+    const uint8_t cluster_id[static CRDT_HASH_BYTES], const uint8_t key[static CRDT_KEY_BYTES],
+    struct database **ret_database, struct database_facts *ret_facts, struct failure *failure);
+/* Accepts NULL. */
+void database_close(struct database *database);
+
+/* Gives every stored batch in the order of application. The bytes live until
+ * `visit` returns. */
+bool database_replay(struct database *database,
+    void (*visit)(void *context, const struct core_row *row), void *context,
+    struct failure *failure);
+
+enum database_result {
+    DATABASE_DONE,
+    DATABASE_FAILED,       /* nothing of the transaction happened               */
+    DATABASE_FSYNC_FAILED, /* what the disk holds is unknown: end the process   */
+};
+
+/* Writes `count` rows, beginning at `rows`, in one transaction. `is_synced`:
+ * fsync before it returns. 0 rows with `is_synced` make durable what was
+ * written before. */
+enum database_result database_write(struct database *database, const struct row *rows,
+    size_t count, bool is_synced, struct failure *failure);
+
+/* Reads the batches of a feed from the one that holds `from` on, without gaps,
+ * until `bytes_max` is reached. False: out of memory or unreadable. */
+bool database_fetch(struct database *database, const struct crdt_dot *from, size_t bytes_max,
+    struct fetched *fetched, struct failure *failure);
+
+#endif

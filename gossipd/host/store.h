@@ -1,0 +1,43 @@
+/* The store's thread: takes rows and questions from the loop, gives back what
+ * became durable and what was found.
+ *
+ * All rows that wait share one transaction and one fsync (group commit). After a
+ * failure nothing is written until the loop has taken the news, because the core
+ * then hands everything over again. After a failed fsync the process ends: what
+ * the disk holds is unknown.
+ */
+#ifndef GOSSIPD_HOST_STORE_H
+#define GOSSIPD_HOST_STORE_H
+
+#include "gossipd/host/database.h"
+
+struct store;
+
+/* Starts the thread on an open database and owns it from then on. `notify` is
+ * called from that thread whenever store_take() would give something. */
+bool store_start(struct database *database, const struct crdt_memory *memory,
+    void (*notify)(void *context), void *context, struct store **ret_store,
+    struct failure *failure);
+
+/* Writes what waits, makes it durable, ends the thread and closes the database. */
+void store_stop(struct store *store);
+
+/* Queues a STORE or STORE_MARK. False: memory is out, nothing was queued. */
+bool store_append(
+    struct store *store, const struct core_output *output, enum core_durability durability);
+/* Queues a FETCH. It sees every row appended before it. */
+bool store_fetch(struct store *store, uint64_t id, const struct crdt_dot *from, size_t bytes_max);
+
+/* Bytes of rows that wait. */
+size_t store_queued_bytes(struct store *store);
+
+/* What has happened since the last call. */
+struct store_news {
+    uint64_t stored;         /* STOREs up to this are durable; 0: no news       */
+    uint64_t failed;         /* this STORE and all after it failed; 0: none     */
+    struct failure reason;
+    struct fetched *fetched; /* a list in order; the caller frees each          */
+};
+void store_take(struct store *store, struct store_news *ret_news);
+
+#endif
