@@ -19,8 +19,10 @@ PURE_BY_ROOM = {
     "gossipd/core/": {"jansson.h"},
 }
 
-# Headers of core/ that carry facts between siblings and belong to none of them.
-CORE_SHARED = {"core.h", "commands.h", "feed.h", "random.h"}
+# Headers of core/ that siblings share: the seam, and materials that hold facts
+# and decide nothing.
+CORE_SHARED = {"core.h", "commands.h", "feed.h", "random.h",
+               "memory.h", "vector.h", "held.h", "outputs.h", "fields.h"}
 SEAM = {"gossipd/core/core.h", "gossipd/core/random.h", "gossipd/wire/resp.h"}
 
 
@@ -60,6 +62,8 @@ def system(tree):
                                if room.startswith(prefix) or prefix.startswith(room)))
         for path, line, is_system, name in _each(tree, room):
             if not is_system:
+                continue
+            if name.startswith("sodium/"):
                 continue
             if name not in allowed or _is_for_other_room(path, name):
                 yield path, f"line {line}: <{name}> is not for this room"

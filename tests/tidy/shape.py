@@ -8,7 +8,8 @@ COLUMNS_MAX = 100
 
 # Split, so that this file does not break its own rule.
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
-TYPEDEF = re.compile(r"\btypedef\s+(struct|union|enum)\b")
+# A typedef of a function that returns an enum is another matter.
+TYPEDEF = re.compile(r"\btypedef\s+(struct|union|enum)\s*\w*\s*(\{|\w+\s*;)")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
