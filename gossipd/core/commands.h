@@ -41,6 +41,10 @@ struct command_environment {
     enum crdt_status (*status_json)(void *context, struct crdt_buffer *ret_json);
     enum crdt_status (*status_info)(void *context, struct crdt_buffer *ret_lines);
     void *status_context;
+    /* Closes the open batch and hands it to the store; gets status_context.
+     * CRDT.DIGEST needs it, for a digest seals, and so does a write for which
+     * the open batch has no room. NULL: neither is done. */
+    enum crdt_status (*seal)(void *context);
 };
 
 struct command_result {

@@ -1,0 +1,62 @@
+/* CRDT.DIGEST and CRDT.STATUS. */
+#include "gossipd/core/commands/functions.h"
+
+#include "gossipd/core/commands/session.h"
+#include "gossipd/wire/resp.h"
+
+static void put_hex(const uint8_t hash[static CRDT_HASH_BYTES], char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < CRDT_HASH_BYTES; i++) {
+        text[2 * i] = digits[hash[i] >> 4];
+        text[2 * i + 1] = digits[hash[i] & 15];
+    }
+}
+
+/* A digest stands at a batch end. Sealing here, behind the back of the one who
+ * stores batches, would lose one, so that one seals. */
+enum crdt_status crdt_digest_reply(struct call *call)
+{
+    const struct command_environment *environment = call->environment;
+    struct crdt_digest digest;
+    char text[3 * (2 * CRDT_HASH_BYTES + 1)];
+    enum crdt_status status = CRDT_OK;
+    if (call->unit->transaction != NULL) {
+        return call_error(call,
+            "ERR CRDT.DIGEST cannot stand after a write in MULTI: ask outside of it");
+    }
+    if (crdt_open_records(environment->document) > 0) {
+        if (environment->seal == NULL) {
+            return call_error(call, "ERR CRDT.DIGEST: a batch is open, ask again");
+        }
+        status = environment->seal(environment->status_context);
+    }
+    if (status == CRDT_OK) {
+        status = crdt_digest(environment->document, &digest);
+    }
+    if (status != CRDT_OK) {
+        return status;
+    }
+    put_hex(digest.context, text);
+    put_hex(digest.heads, text + 2 * CRDT_HASH_BYTES + 1);
+    put_hex(digest.state, text + 2 * (2 * CRDT_HASH_BYTES + 1));
+    text[2 * CRDT_HASH_BYTES] = ' ';
+    text[2 * (2 * CRDT_HASH_BYTES) + 1] = ' ';
+    return resp_bulk(call->reply, (struct crdt_bytes){text, sizeof text - 1});
+}
+
+enum crdt_status crdt_status_reply(struct call *call)
+{
+    const struct command_environment *environment = call->environment;
+    struct crdt_buffer json;
+    if (environment->status_json == NULL) {
+        return call_error(call, "ERR CRDT.STATUS: this node keeps no status");
+    }
+    crdt_buffer_init(&json, &call->session->memory);
+    enum crdt_status status = environment->status_json(environment->status_context, &json);
+    if (status == CRDT_OK) {
+        status = resp_bulk(call->reply, crdt_buffer_bytes(&json));
+    }
+    crdt_buffer_close(&json);
+    return status;
+}
