@@ -1,0 +1,54 @@
+/* The simulated store of a node: batches and marks in one order. Three prefixes
+ * say how far each promise goes: durable <= reported <= count. A crash keeps
+ * what is durable and any prefix of the rest. */
+#ifndef TESTS_SIM_DISK_H
+#define TESTS_SIM_DISK_H
+
+#include "gossipd/core/core.h"
+
+struct simulator;
+
+struct disk_item {
+    bool is_mark;
+    enum core_mark mark;
+    uint64_t value;
+    uint64_t number;  /* what the core calls it                                 */
+    uint8_t *bytes;   /* a batch                                                */
+    size_t size;
+    uint8_t signature[CORE_SIGNATURE_BYTES];
+    struct crdt_origin origin;
+    uint64_t first_seq, last_seq;
+};
+
+struct disk {
+    struct disk_item *items;
+    size_t count;
+    size_t capacity;
+    size_t durable;    /* survives everything                                   */
+    size_t reported;   /* the core was told STORED                              */
+    bool is_busy;      /* a flush is under way                                  */
+    bool is_failing;
+    bool is_held;      /* scenarios: flushes wait                               */
+    bool has_moved;    /* it is an older copy: go on under a new generation     */
+    uint64_t failures; /* STORE_FAILED so far                                   */
+};
+
+/* Executes a STORE or STORE_MARK. */
+void disk_store(struct simulator *sim, size_t node, const struct core_output *output);
+/* A flush ends: reports STORED or STORE_FAILED to the core. */
+void disk_flushed(struct simulator *sim, size_t node, size_t target);
+/* Starts a flush if there is something to flush and nothing stops it. */
+void disk_flush(struct simulator *sim, size_t node);
+/* What a crash leaves; a clean stop leaves all. */
+void disk_crash(struct simulator *sim, size_t node);
+/* Puts an older copy back: its first `kept` items. */
+void disk_restore(struct simulator *sim, size_t node, size_t kept);
+/* The newest value of a mark among the first `count` items; 0 when never set. */
+uint64_t disk_mark(const struct disk *disk, enum core_mark mark, size_t count);
+/* The greatest seq of `origin` among the first `count` items. */
+uint64_t disk_seq(const struct disk *disk, const struct crdt_origin *origin, size_t count);
+/* How many items a FETCH can see. */
+size_t disk_visible(const struct simulator *sim, size_t node);
+void disk_close(struct disk *disk);
+
+#endif

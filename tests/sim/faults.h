@@ -1,0 +1,52 @@
+/* Which faults a run has, and when. Every seed draws a subset of the kinds and
+ * their rates, since some bugs hide behind too many faults. */
+#ifndef TESTS_SIM_FAULTS_H
+#define TESTS_SIM_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct simulator;
+
+#define FAULT_MAP(X)                                                          \
+    X(FAULT_CRASH, "crash")                                                   \
+    X(FAULT_STOP, "stop")                                                     \
+    X(FAULT_CUT_NODE, "cut")                                                  \
+    X(FAULT_CUT_PAIR, "cut-pair")                                             \
+    X(FAULT_CUT_ONE_WAY, "cut-one-way")                                       \
+    X(FAULT_HEAL, "heal")                                                     \
+    X(FAULT_STORE_FAIL, "store-fail")                                         \
+    X(FAULT_STORE_MEND, "store-mend")                                         \
+    X(FAULT_CLOCK, "clock")                                                   \
+    X(FAULT_CLIENT_GONE, "client-gone")                                       \
+    X(FAULT_LINK_RESET, "link-reset")                                         \
+    X(FAULT_SECOND_LINK, "second-link")                                       \
+    X(FAULT_RESTORE, "restore")                                               \
+    X(FAULT_LOSS, "loss")                                                     \
+    X(FAULT_DUPLICATION, "duplicate")                                         \
+    X(FAULT_REORDERING, "reorder")                                            \
+    X(FAULT_DELAY, "delay")                                                   \
+    X(FAULT_CORRUPTION, "corrupt")
+
+enum fault {
+#define FAULT_ENUM(name, text) name,
+    FAULT_MAP(FAULT_ENUM)
+#undef FAULT_ENUM
+};
+#define FAULT_COUNT (FAULT_CORRUPTION + 1)
+
+struct faults {
+    unsigned weights[FAULT_COUNT]; /* of the kinds that happen at a moment       */
+    uint64_t pause_us;             /* mean time between two of them              */
+    uint64_t counts[FAULT_COUNT];  /* how many happened                          */
+};
+
+const char *fault_text(enum fault fault);
+/* Draws the faults of this run. */
+void faults_draw(struct simulator *sim);
+/* Lets one happen and plans the next. */
+void faults_happen(struct simulator *sim);
+/* Ends all of them: mends disks, heals cuts, restarts nodes. */
+void faults_end(struct simulator *sim);
+
+#endif

@@ -1,0 +1,38 @@
+/* What must hold, checked from outside: through the seam, the bytes of batches
+ * and the read-only document. Names are those of design.md, section 2. */
+#ifndef TESTS_SIM_INVARIANTS_H
+#define TESTS_SIM_INVARIANTS_H
+
+#include "gossipd/core/core.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/registry.h"
+
+struct simulator;
+
+/* After a step, before its outputs are executed: I1 on every STORE, I2 and I3
+ * on the context, then S of a sample. */
+void invariants_step(struct simulator *sim, size_t node, const struct core_outputs *outputs);
+/* A message leaves: nothing own in it may be lost by a crash (I1). */
+void invariants_send(struct simulator *sim, size_t node, struct crdt_bytes bytes);
+/* A batch has become durable on a node. */
+void invariants_durable(struct simulator *sim, size_t node, const struct disk_item *item);
+/* A node is back: what it promised is there. */
+void invariants_restarted(struct simulator *sim, size_t node);
+/* S of a node equals that of a reference document made from the same batches
+ * in another order (I4, I5, I8). */
+void invariants_reference(struct simulator *sim, size_t node);
+/* The same C on every node that is up. */
+bool invariants_converged(const struct simulator *sim);
+/* Every promise kept, everywhere. */
+void invariants_promises(struct simulator *sim);
+/* Reads everything that the model knows through commands, on every node, and
+ * compares; compares CRDT.DIGEST. */
+void invariants_values(struct simulator *sim);
+
+/* state.c: BLAKE2b of all live entries in canonical order; false: no memory. */
+bool state_hash(const struct crdt_document *document, uint8_t ret_hash[static CRDT_HASH_BYTES]);
+/* The first entry that differs, in words. */
+void state_difference(const struct crdt_document *a, const struct crdt_document *b, char *ret_text,
+    size_t text_bytes);
+
+#endif

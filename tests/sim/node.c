@@ -1,0 +1,225 @@
+#include "tests/sim/node.h"
+
+#include <sodium.h>
+
+#include "tests/sim/array.h"
+#include "tests/sim/invariants.h"
+#include "tests/sim/simulator.h"
+
+#define WALL_START_MS UINT64_C(1760000000000) /* some day in 2025                */
+#define STOP_US 5000000     /* SIGTERM is done within this                       */
+
+static void *node_reallocate(void *context, void *block, size_t old_bytes, size_t new_bytes)
+{
+    struct node *node = context;
+    node->held_bytes += new_bytes - old_bytes;
+    if (new_bytes > 0)
+        return realloc(block, new_bytes);
+    free(block);
+    return NULL;
+}
+
+
+void node_signature(const uint8_t key[static CRDT_KEY_BYTES], const uint8_t *message,
+    size_t message_bytes, uint8_t ret_signature[static CORE_SIGNATURE_BYTES])
+{
+    crypto_generichash(
+        ret_signature, CORE_SIGNATURE_BYTES, message, message_bytes, key, CRDT_KEY_BYTES);
+}
+
+static void node_sign(void *context, const uint8_t *message, size_t message_bytes,
+    uint8_t ret_signature[static CORE_SIGNATURE_BYTES])
+{
+    const struct node *node = context;
+    node_signature(node->key, message, message_bytes, ret_signature);
+}
+
+uint64_t node_wall_ms(const struct simulator *sim, size_t node)
+{
+    return WALL_START_MS + sim->now_us / 1000 + (uint64_t)sim->nodes[node].clock_offset_ms;
+}
+
+uint64_t node_own_seq(const struct node *node)
+{
+    const struct crdt_document *document = core_document(node->core);
+    struct crdt_origin self = crdt_self(document);
+    return crdt_applied(document, &self) + crdt_open_records(document);
+}
+
+static void node_peers(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    self->peer_count = 0;
+    for (size_t i = 0; i < sim->node_count; i++) {
+        if (i == node || sim->nodes[i].is_stranger_to[node])
+            continue;
+        struct core_peer *peer = &self->peers[self->peer_count];
+        snprintf(peer->name, sizeof peer->name, "n%zu", i + 1);
+        memcpy(peer->key, sim->nodes[i].key, CRDT_KEY_BYTES);
+        self->peer_nodes[self->peer_count++] = i;
+    }
+}
+
+static void node_open(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    const struct disk *disk = &self->disk;
+    node_peers(sim, node);
+    struct core_options options = { .memory = { node_reallocate, self },
+        .seed = simulator_random(sim, UINT64_MAX),
+        .crypto = { node_sign, self },
+        .durability = self->durability,
+        .peers = self->peers,
+        .peer_count = self->peer_count,
+        .facts = &self->facts,
+        .generation = disk_mark(disk, CORE_MARK_GENERATION, disk->count),
+        .is_generation_burnt
+        = disk->has_moved || disk_mark(disk, CORE_MARK_AHEAD, disk->count) != 0 };
+    snprintf(options.name, sizeof options.name, "n%zu", node + 1);
+    memcpy(options.key, self->key, CRDT_KEY_BYTES);
+    memset(options.cluster_id, 7, sizeof options.cluster_id);
+    if (core_open(&options, &self->core) != CRDT_OK)
+        simulator_fail(sim, "n%zu: core_open failed", node + 1);
+}
+
+void node_start(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    self->incarnation++;
+    self->is_serving = self->is_stopping = self->is_doomed = false;
+    self->idle_ticks = 0;
+    self->self = ORIGIN_COUNT_MAX;
+    self->context = (struct vector){ 0 };
+    self->feed_count = 0;
+    self->monotonic_offset_us = simulator_random(sim, 1000000000);
+    node_open(sim, node);
+    simulator_trace(sim, "n%zu START durability=%d", node + 1, (int)self->durability);
+    for (size_t i = 0; i < self->disk.count && !sim->is_broken; i++) {
+        const struct disk_item *item = &self->disk.items[i];
+        if (item->is_mark)
+            continue;
+        struct core_row row = { .batch = { item->bytes, item->size } };
+        memcpy(row.signature, item->signature, CORE_SIGNATURE_BYTES);
+        struct core_input input = { .kind = CORE_REPLAY, .rows = &row, .row_count = 1 };
+        node_step(sim, node, &input);
+    }
+    struct core_input input = { .kind = CORE_SERVE };
+    if (!sim->is_broken)
+        node_step(sim, node, &input);
+    if (!sim->is_broken)
+        invariants_restarted(sim, node);
+}
+
+void node_close(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    workload_crash(sim, node);
+    if (self->core == NULL)
+        return;
+    core_close(self->core);
+    self->core = NULL;
+    self->is_serving = false;
+    if (self->held_bytes != 0 && !sim->is_broken)
+        simulator_fail(
+            sim, "n%zu: core_close leaves %zu bytes allocated", node + 1, self->held_bytes);
+    self->held_bytes = 0;
+}
+
+void node_crash(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    if (self->core == NULL)
+        return;
+    simulator_trace(sim, "n%zu CRASH", node + 1);
+    node_close(sim, node);
+    network_crash(sim, node);
+    disk_crash(sim, node);
+    /* What was neither durable nor sent has not happened: its names are free
+     * again, since an unclean start in `always` goes on where the store ends. */
+    for (size_t i = 0; i < sim->registry.origin_count; i++)
+        if (sim->registry.origins[i].node == node)
+            model_crash(&sim->model, i, registry_crash(&sim->registry, i));
+}
+
+void node_stop(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    if (self->core == NULL || self->is_stopping)
+        return;
+    self->is_stopping = true;
+    self->is_serving = false;
+    simulator_trace(sim, "n%zu STOP", node + 1);
+    queue_add(&sim->queue, (struct event){ .kind = EVENT_STOP_LATE,
+        .at_us = sim->now_us + STOP_US, .node = node, .incarnation = self->incarnation });
+    struct core_input input = { .kind = CORE_STOP };
+    node_step(sim, node, &input);
+}
+
+/* A clean stop has everything on disk and says so. */
+void node_stopped(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    struct disk *disk = &self->disk;
+    if (disk->reported != disk->count)
+        simulator_fail(sim, "n%zu: stopped before its store was done", node + 1);
+    if (disk_mark(disk, CORE_MARK_AHEAD, disk->count) != 0)
+        simulator_fail(sim, "n%zu: stopped cleanly but the mark ahead stands", node + 1);
+    for (size_t i = 0; i < sim->registry.origin_count; i++)
+        if (disk_seq(disk, &sim->registry.origins[i].origin, disk->count) < self->context.seq[i])
+            simulator_fail(sim, "n%zu: stopped cleanly but %s %llu is not in its store",
+                node + 1, simulator_label(sim, i).text, (unsigned long long)self->context.seq[i]);
+    while (disk->durable < disk->count)
+        invariants_durable(sim, node, &disk->items[disk->durable++]);
+    simulator_trace(sim, "n%zu STOPPED", node + 1);
+    node_close(sim, node);
+    network_crash(sim, node);
+    disk->is_busy = false;
+    node_restart_later(sim, node);
+}
+
+void node_restart_later(struct simulator *sim, size_t node)
+{
+    if (!sim->options.is_quiet)
+        queue_add(&sim->queue, (struct event){ .kind = EVENT_RESTART, .node = node,
+            .at_us = simulator_after(sim, 10000, 5000000),
+            .incarnation = sim->nodes[node].incarnation });
+}
+
+void node_tick(struct simulator *sim, const struct event *event)
+{
+    struct core_input input = { .kind = CORE_TICK };
+    if (event->number == sim->nodes[event->node].tick)
+        node_step(sim, event->node, &input);
+}
+
+void node_verified(struct simulator *sim, const struct event *event)
+{
+    struct core_input input
+        = { .kind = CORE_VERIFIED, .number = event->number, .is_ok = event->is_ok };
+    node_step(sim, event->node, &input);
+}
+
+#define FETCH_ROWS_MAX 4096 /* of one answer; more are asked for again */
+
+void node_fetched(struct simulator *sim, const struct event *event)
+{
+    const struct disk *disk = &sim->nodes[event->node].disk;
+    struct core_row *rows = NULL;
+    size_t count = 0, capacity = 0, bytes = 0;
+    for (size_t i = 0; i < disk_visible(sim, event->node) && count < FETCH_ROWS_MAX; i++) {
+        const struct disk_item *item = &disk->items[i];
+        if (item->is_mark || item->last_seq < event->from.seq || bytes >= event->bytes_max
+            || crdt_origin_compare(&item->origin, &event->from.origin) != 0)
+            continue;
+        rows = array_reserve(rows, count, &capacity, sizeof *rows);
+        rows[count] = (struct core_row){ .batch = { item->bytes, item->size } };
+        memcpy(rows[count++].signature, item->signature, CORE_SIGNATURE_BYTES);
+        bytes += item->size;
+    }
+    simulator_trace(sim, "n%zu FETCHED %llu %zu rows", event->node + 1,
+        (unsigned long long)event->number, count);
+    struct core_input input = { .kind = CORE_FETCHED, .number = event->number, .is_ok = true,
+        .rows = rows, .row_count = count };
+    node_step(sim, event->node, &input);
+    free(rows);
+}

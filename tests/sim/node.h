@@ -1,0 +1,70 @@
+/* A node: one real core, its clock, its disk, its clients. node_step() is the
+ * only place that calls core_step(). */
+#ifndef TESTS_SIM_NODE_H
+#define TESTS_SIM_NODE_H
+
+#include "gossipd/core/core.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/queue.h"
+#include "tests/sim/registry.h"
+#include "tests/sim/workload.h"
+
+struct node {
+    uint8_t key[CRDT_KEY_BYTES];
+    struct core *core;
+    size_t held_bytes;           /* by the core, through its memory hook        */
+    bool is_serving;
+    bool is_stopping;
+    bool is_doomed;              /* crashes amid the outputs of its next step   */
+    bool is_stranger_to[NODE_COUNT_MAX]; /* not in the configuration of that one */
+    uint64_t incarnation;
+    enum core_durability durability;
+    int64_t clock_offset_ms;
+    uint64_t monotonic_offset_us;
+    struct disk disk;
+    struct core_peer peers[NODE_COUNT_MAX];
+    size_t peer_nodes[NODE_COUNT_MAX]; /* which node peers[i] is                */
+    size_t peer_count;
+    struct core_facts facts;
+    uint64_t link_number;
+    uint64_t client_number;
+    struct client clients[CLIENT_COUNT];
+    uint64_t tick;               /* the newest; older ones are void             */
+    unsigned idle_ticks;         /* in a row, without output, asking for more   */
+    unsigned generations;        /* begun so far                                */
+
+    /* What the checks remember. */
+    size_t self;                 /* own origin; ORIGIN_COUNT_MAX: none          */
+    struct vector context;
+    size_t feeds[ORIGIN_COUNT_MAX]; /* feed index -> origin                     */
+    size_t feed_count;
+};
+
+void node_start(struct simulator *sim, size_t node);
+/* Gives the core one input, checks it, executes its outputs. Time is filled in. */
+void node_step(struct simulator *sim, size_t node, struct core_input *input);
+/* SIGKILL or power loss. */
+void node_crash(struct simulator *sim, size_t node);
+/* SIGTERM. */
+void node_stop(struct simulator *sim, size_t node);
+/* Frees the core without any ceremony. */
+void node_close(struct simulator *sim, size_t node);
+uint64_t node_wall_ms(const struct simulator *sim, size_t node);
+/* Own operations that are in S, the open batch included. */
+uint64_t node_own_seq(const struct node *node);
+
+/* Starts a node that is down in a while; scenarios start theirs by hand. */
+void node_restart_later(struct simulator *sim, size_t node);
+/* EVENT_STOPPED: checks that everything is on disk, then closes. */
+void node_stopped(struct simulator *sim, size_t node);
+/* The signature of whoever has `key`: a keyed hash that anyone can verify,
+ * enough where nobody is evil. */
+void node_signature(const uint8_t key[static CRDT_KEY_BYTES], const uint8_t *message,
+    size_t message_bytes, uint8_t ret_signature[static CORE_SIGNATURE_BYTES]);
+
+/* The events of this room. */
+void node_tick(struct simulator *sim, const struct event *event);
+void node_fetched(struct simulator *sim, const struct event *event);
+void node_verified(struct simulator *sim, const struct event *event);
+
+#endif

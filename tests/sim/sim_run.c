@@ -1,0 +1,236 @@
+/* Runs the simulator: one seed, a range of seeds, or fresh ones for some
+ * minutes. Stops at the first broken rule and says how to see it again. */
+#include <inttypes.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/sim/simulator.h"
+
+#define REPORT_S 5.0
+
+struct run_options {
+    uint64_t seed;
+    bool has_seed;
+    uint64_t seed_count;
+    double minutes;
+    size_t node_count;
+    bool is_traced;
+    bool is_twice;
+    bool is_tap;
+};
+
+struct run_totals {
+    uint64_t seeds;
+    double simulated_s;
+    struct simulator_stats stats;
+    uint64_t faults[FAULT_COUNT];
+    double started_s;
+};
+
+/* An assertion of the core ends the process: this says which seed it was. */
+static uint64_t seed_now;
+static size_t node_count_now;
+
+static void print_replay(FILE *file)
+{
+    fprintf(file, "to see it again: sim_run --seed %" PRIu64, seed_now);
+    if (node_count_now > 0)
+        fprintf(file, " --nodes %zu", node_count_now);
+    fprintf(file, " --trace\n");
+}
+
+static void say_seed(int signal_number)
+{
+    fflush(stdout);
+    fprintf(stderr, "\nsim: the core aborted in seed %" PRIu64 "\n", seed_now);
+    print_replay(stderr);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void print_totals(const struct run_totals *totals)
+{
+    double elapsed = seconds_now() - totals->started_s;
+    printf("%" PRIu64 " seeds, %" PRIu64 " operations, %.0f simulated seconds, %.0f s,"
+           " %.0f operations/s, %" PRIu64 " steps, %" PRIu64 " generations, %" PRIu64
+           " references; faults:",
+        totals->seeds, totals->stats.operations, totals->simulated_s, elapsed,
+        elapsed > 0 ? (double)totals->stats.operations / elapsed : 0.0, totals->stats.steps,
+        totals->stats.generations, totals->stats.references);
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        if (totals->faults[i] > 0)
+            printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
+    printf("\n");
+    fflush(stdout);
+}
+
+/* Plays one seed. False when a rule was broken. */
+static bool run_once(const struct run_options *options, uint64_t seed,
+    struct run_totals *totals, uint64_t *ret_checksum)
+{
+    static struct simulator sim;
+    struct simulator_options chosen = { .seed = seed,
+        .node_count = options->node_count,
+        .is_traced = options->is_traced };
+    seed_now = seed;
+    simulator_open(&sim, &chosen);
+    simulator_play(&sim);
+    bool is_good = !sim.is_broken;
+    if (!is_good && !options->is_traced)
+        printf("%sseed %" PRIu64 ", %.6f s: %s\n", options->is_tap ? "# " : "", seed,
+            (double)sim.now_us / 1e6, sim.violation);
+    simulator_close(&sim);
+    if (is_good && sim.is_broken)
+        printf("seed %" PRIu64 ", at the end: %s\n", seed, sim.violation);
+    totals->seeds++;
+    totals->simulated_s += (double)sim.now_us / 1e6;
+    totals->stats.operations += sim.stats.operations;
+    totals->stats.commands += sim.stats.commands;
+    totals->stats.steps += sim.stats.steps;
+    totals->stats.generations += sim.stats.generations;
+    totals->stats.references += sim.stats.references;
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        totals->faults[i] += sim.faults.counts[i];
+    *ret_checksum = sim.checksum;
+    return !sim.is_broken;
+}
+
+static bool run_seed(
+    const struct run_options *options, uint64_t seed, struct run_totals *totals)
+{
+    uint64_t checksum = 0, again = 0;
+    bool is_good = run_once(options, seed, totals, &checksum);
+    if (is_good && options->is_twice) {
+        is_good = run_once(options, seed, totals, &again) && checksum == again;
+        if (checksum != again)
+            printf("%sseed %" PRIu64 ": run twice, two checksums: %016" PRIx64 " %016" PRIx64
+                   "\n", options->is_tap ? "# " : "", seed, checksum, again);
+    }
+    if (options->is_tap)
+        printf("%s %" PRIu64 " - seed %" PRIu64 "%s keeps every invariant%s\n",
+            is_good ? "ok" : "not ok", totals->seeds / (options->is_twice ? 2 : 1), seed,
+            options->has_seed ? "" : " (fresh)",
+            options->is_twice ? " and replays byte for byte" : "");
+    else if (options->minutes <= 0)
+        printf("seed %" PRIu64 " %s checksum %016" PRIx64 "\n", seed,
+            is_good ? "good" : "BROKEN", checksum);
+    if (!is_good) {
+        printf("%s", options->is_tap ? "# " : "");
+        print_replay(stdout);
+    }
+    fflush(stdout);
+    return is_good;
+}
+
+static int run(const struct run_options *options)
+{
+    struct run_totals totals = { .started_s = seconds_now() };
+    double reported = totals.started_s;
+    if (options->is_tap)
+        printf("1..%" PRIu64 "\n", options->seed_count);
+    for (uint64_t i = 0;; i++) {
+        double elapsed = seconds_now() - totals.started_s;
+        if (options->minutes > 0 ? elapsed > options->minutes * 60 : i >= options->seed_count)
+            break;
+        uint64_t seed = options->seed + i;
+        if (!options->has_seed)
+            randombytes_buf(&seed, sizeof seed);
+        if (!run_seed(options, seed, &totals)) {
+            printf("%ssim: 1 violation in %" PRIu64 " seeds\n", options->is_tap ? "# " : "",
+                totals.seeds);
+            return 1;
+        }
+        if (options->minutes > 0 && seconds_now() - reported >= REPORT_S) {
+            reported = seconds_now();
+            print_totals(&totals);
+        }
+    }
+    printf("%ssim: 0 violations in ", options->is_tap ? "# " : "");
+    print_totals(&totals);
+    return 0;
+}
+
+static int usage(FILE *file, int code)
+{
+    fputs("usage: sim_run [--seed N] [--seeds COUNT] [--minutes M] [--nodes 3..5]\n"
+          "               [--trace] [--twice] [--tap]\n"
+          "\n"
+          "Runs whole clusters of real cores under virtual time and checks the invariants\n"
+          "of design.md after every step.\n"
+          "\n"
+          "  --seed N       the first seed; without it every seed is fresh\n"
+          "  --seeds COUNT  how many seeds, N, N + 1 ... (default 1)\n"
+          "  --minutes M    seeds until M minutes are over; a line every 5 s\n"
+          "  --nodes K      3 to 5; without it the seed chooses\n"
+          "  --trace        print all that happens\n"
+          "  --twice        run each seed twice: both must be the same, byte for byte\n"
+          "  --tap          report as TAP\n"
+          "\n"
+          "Exit 0: nothing found. 1: a rule was broken; the seed is printed. 64: usage.\n",
+        file);
+    return code;
+}
+
+/* Reads the number behind an option. */
+static bool read_number(int count, char **texts, int *at, double *ret_number)
+{
+    if (*at + 1 >= count)
+        return false;
+    char *end = NULL;
+    *ret_number = strtod(texts[++*at], &end);
+    return end != texts[*at] && *end == '\0' && *ret_number >= 0;
+}
+
+static bool read_options(int count, char **texts, struct run_options *ret_options)
+{
+    for (int i = 1; i < count; i++) {
+        double number = 0;
+        if (strcmp(texts[i], "--trace") == 0) {
+            ret_options->is_traced = true;
+        } else if (strcmp(texts[i], "--twice") == 0) {
+            ret_options->is_twice = true;
+        } else if (strcmp(texts[i], "--tap") == 0) {
+            ret_options->is_tap = true;
+        } else if (strcmp(texts[i], "--seed") == 0 && i + 1 < count) {
+            ret_options->seed = strtoull(texts[++i], NULL, 10);
+            ret_options->has_seed = true;
+        } else if (strcmp(texts[i], "--seeds") == 0 && read_number(count, texts, &i, &number)) {
+            ret_options->seed_count = (uint64_t)number;
+        } else if (strcmp(texts[i], "--minutes") == 0
+            && read_number(count, texts, &i, &number)) {
+            ret_options->minutes = number;
+        } else if (strcmp(texts[i], "--nodes") == 0 && read_number(count, texts, &i, &number)
+            && number >= 3 && number <= NODE_COUNT_MAX) {
+            ret_options->node_count = (size_t)number;
+        } else {
+            fprintf(stderr, "sim_run: cannot use '%s'\n", texts[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argument_count, char **arguments)
+{
+    if (argument_count > 1 && strcmp(arguments[1], "--help") == 0)
+        return usage(stdout, 0);
+    struct run_options options = { .seed_count = 1 };
+    if (!read_options(argument_count, arguments, &options))
+        return usage(stderr, 64);
+    if (sodium_init() < 0)
+        return 2;
+    node_count_now = options.node_count;
+    signal(SIGABRT, say_seed);
+    return run(&options);
+}

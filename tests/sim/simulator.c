@@ -1,0 +1,260 @@
+#include "tests/sim/simulator.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gossipd/core/random.h"
+#include "tests/sim/array.h"
+#include "tests/sim/invariants.h"
+
+#define CHAOS_US_MIN 3000000  /* faults and clients together                      */
+#define CHAOS_US_MAX 20000000
+#define ANSWER_US 10000000    /* a calm node that serves answers within this      */
+
+uint64_t simulator_random(struct simulator *sim, uint64_t bound)
+{
+    return bound == 0 ? 0 : random_next(&sim->random) % bound;
+}
+
+bool simulator_chance(struct simulator *sim, uint64_t bound)
+{
+    return !sim->options.is_quiet && simulator_random(sim, bound) == 0;
+}
+
+uint64_t simulator_after(struct simulator *sim, uint64_t least, uint64_t most)
+{
+    uint64_t more = sim->options.is_quiet || most <= least
+        ? 0 : simulator_random(sim, most - least + 1);
+    return sim->now_us + least + more;
+}
+
+void simulator_mix_number(struct simulator *sim, uint64_t number)
+{
+    uint64_t state = sim->checksum ^ number;
+    sim->checksum = random_next(&state);
+}
+
+void simulator_mix(struct simulator *sim, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    simulator_mix_number(sim, size);
+    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, bytes + at, size - at < sizeof word ? size - at : sizeof word);
+        simulator_mix_number(sim, word);
+    }
+}
+
+void simulator_trace(struct simulator *sim, const char *format, ...)
+{
+    if (!sim->options.is_traced)
+        return;
+    char line[600];
+    int used = sim->options.trace != NULL
+        ? 0 : snprintf(line, sizeof line, "%10.6f ", (double)sim->now_us / 1e6);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line + used, sizeof line - (size_t)used, format, arguments);
+    va_end(arguments);
+    if (sim->options.trace != NULL)
+        sim->options.trace(sim->options.trace_context, line);
+    else
+        puts(line);
+}
+
+void simulator_fail(struct simulator *sim, const char *format, ...)
+{
+    if (sim->is_broken)
+        return;
+    sim->is_broken = true;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sim->violation, sizeof sim->violation, format, arguments);
+    va_end(arguments);
+    simulator_trace(sim, "VIOLATION %s", sim->violation);
+}
+
+struct label simulator_label(const struct simulator *sim, size_t origin)
+{
+    struct label label = { "n?" };
+    if (origin >= sim->registry.origin_count)
+        return label;
+    const struct known_origin *known = &sim->registry.origins[origin];
+    snprintf(label.text, sizeof label.text, "n%u%c", (unsigned)known->node + 1,
+        known->ordinal < 26 ? (char)('a' + known->ordinal) : '+');
+    return label;
+}
+
+/* Half of the runs have one durability everywhere, the others mix them. */
+static void simulator_draw(struct simulator *sim)
+{
+    bool is_mixed = simulator_chance(sim, 2);
+    enum core_durability durability = (enum core_durability)simulator_random(sim, 3);
+    for (size_t i = 0; i < sim->node_count; i++)
+        sim->nodes[i].durability
+            = is_mixed ? (enum core_durability)simulator_random(sim, 3) : durability;
+    sim->think_us = UINT64_C(2000) << simulator_random(sim, 8);
+    sim->has_flushall = simulator_chance(sim, 3);
+    if (simulator_chance(sim, 4))
+        sim->nodes[0].clock_offset_ms = INT64_C(31536000000);
+    faults_draw(sim);
+    queue_add(&sim->queue, (struct event){ .kind = EVENT_FAULT, .at_us = 1000000 });
+}
+
+void simulator_open(struct simulator *sim, const struct simulator_options *options)
+{
+    *sim = (struct simulator){ .options = *options, .random = options->seed };
+    sim->node_count
+        = options->node_count > 0 ? options->node_count : 3 + simulator_random(sim, 3);
+    sim->registry.node_count = sim->node_count;
+    for (size_t i = 0; i < sim->node_count; i++) {
+        uint64_t name[2] = { options->seed, i };
+        crypto_generichash(sim->nodes[i].key, CRDT_KEY_BYTES, (const uint8_t *)name,
+            sizeof name, NULL, 0);
+        memcpy(sim->registry.keys[i], sim->nodes[i].key, CRDT_KEY_BYTES);
+        sim->nodes[i].durability = options->durability;
+    }
+    if (!options->is_quiet) {
+        simulator_draw(sim);
+        for (size_t i = 0; i < sim->node_count; i++)
+            node_start(sim, i);
+    }
+}
+
+/* An event that was meant for an earlier life of its node is void. */
+static bool simulator_is_void(const struct simulator *sim, const struct event *event)
+{
+    if (event->kind == EVENT_FAULT)
+        return false;
+    const struct node *node = &sim->nodes[event->node];
+    if (event->kind == EVENT_RESTART)
+        return node->core != NULL || event->incarnation != node->incarnation;
+    return node->core == NULL || event->incarnation != node->incarnation;
+}
+
+static void simulator_stop_late(struct simulator *sim, const struct event *event)
+{
+    /* With a failing disk a stop cannot be clean: the operator kills it. */
+    struct node *node = &sim->nodes[event->node];
+    if (node->disk.failures == 0 && !node->disk.is_failing && !sim->options.is_quiet)
+        simulator_fail(sim, "n%zu: SIGTERM took more than 5 s", event->node + 1);
+    else
+        node_crash(sim, event->node);
+    node_restart_later(sim, event->node);
+}
+
+static void simulator_dispatch(struct simulator *sim, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_TICK: node_tick(sim, event); break;
+    case EVENT_FLUSH: disk_flushed(sim, event->node, event->number); break;
+    case EVENT_DIAL: network_dialled(sim, event); break;
+    case EVENT_DIAL_FAILED: network_dial_failed(sim, event); break;
+    case EVENT_UP: network_up(sim, event); break;
+    case EVENT_DOWN: network_down(sim, event); break;
+    case EVENT_FRAME: network_frame(sim, event); break;
+    case EVENT_FETCHED: node_fetched(sim, event); break;
+    case EVENT_VERIFIED: node_verified(sim, event); break;
+    case EVENT_THINK: workload_think(sim, event->node, event->number); break;
+    case EVENT_RESTART: node_start(sim, event->node); break;
+    case EVENT_STOP_LATE: simulator_stop_late(sim, event); break;
+    case EVENT_FAULT: faults_happen(sim); break;
+    }
+}
+
+bool simulator_next(struct simulator *sim)
+{
+    struct event event;
+    if (sim->is_broken || !queue_take(&sim->queue, &event))
+        return false;
+    sim->now_us = event.at_us;
+    if (!simulator_is_void(sim, &event))
+        simulator_dispatch(sim, &event);
+    free(event.bytes);
+    return !sim->is_broken;
+}
+
+void simulator_run(struct simulator *sim, uint64_t us)
+{
+    uint64_t end = sim->now_us + us;
+    while (queue_next_us(&sim->queue) <= end && simulator_next(sim))
+        continue;
+    if (!sim->is_broken)
+        sim->now_us = end;
+}
+
+bool simulator_converge(struct simulator *sim, uint64_t us)
+{
+    uint64_t end = sim->now_us + us;
+    while (!sim->is_broken && !invariants_converged(sim)) {
+        if (queue_next_us(&sim->queue) > end)
+            return false;
+        if (!simulator_next(sim))
+            return false;
+    }
+    return !sim->is_broken;
+}
+
+const struct crdt_buffer *simulator_ask(
+    struct simulator *sim, size_t node, const struct command *command)
+{
+    struct client *client = &sim->nodes[node].clients[CLIENT_ASKING];
+    uint64_t end = sim->now_us + ANSWER_US;
+    while (client->number == 0 && queue_next_us(&sim->queue) <= end && simulator_next(sim))
+        continue;
+    if (client->number == 0)
+        return NULL;
+    uint64_t answers = client->answers;
+    workload_send(sim, node, CLIENT_ASKING, command, NULL, 0);
+    while (client->answers == answers && queue_next_us(&sim->queue) <= end
+        && simulator_next(sim))
+        continue;
+    return client->answers == answers ? NULL : &client->answer;
+}
+
+void simulator_play(struct simulator *sim)
+{
+    simulator_run(
+        sim, CHAOS_US_MIN + simulator_random(sim, CHAOS_US_MAX - CHAOS_US_MIN));
+    if (sim->is_broken)
+        return;
+    sim->is_calm = true;
+    simulator_trace(sim, "CALM");
+    faults_end(sim);
+    if (!sim->is_broken && !simulator_converge(sim, CONVERGE_US) && !sim->is_broken)
+        simulator_fail(sim, "not converged %d s after the last fault",
+            (int)(CONVERGE_US / 1000000));
+    /* Nothing that is under way may change what has converged. */
+    simulator_run(sim, 3000000);
+    if (!sim->is_broken && !simulator_converge(sim, CONVERGE_US) && !sim->is_broken)
+        simulator_fail(sim, "converged, then diverged again");
+    if (!sim->is_broken)
+        invariants_promises(sim);
+    for (size_t i = 0; i < sim->node_count && !sim->is_broken; i++)
+        invariants_reference(sim, i);
+    if (!sim->is_broken)
+        invariants_values(sim);
+}
+
+void simulator_close(struct simulator *sim)
+{
+    for (size_t i = 0; i < sim->node_count; i++) {
+        node_close(sim, i);
+        disk_close(&sim->nodes[i].disk);
+        for (size_t slot = 0; slot < CLIENT_COUNT; slot++) {
+            struct client *client = &sim->nodes[i].clients[slot];
+            if (client->reply.memory.reallocate == NULL)
+                continue;
+            crdt_buffer_close(&client->reply);
+            crdt_buffer_close(&client->answer);
+        }
+    }
+    network_free(&sim->network);
+    queue_close(&sim->queue);
+    registry_close(&sim->registry);
+    model_close(&sim->model);
+    free(sim->states);
+    sim->states = NULL;
+}

@@ -1,0 +1,89 @@
+/* The end of a run: what clients read, on every node, against the model. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/invariants.h"
+#include "tests/sim/simulator.h"
+
+#define KEY_COUNT 6 /* as commands.c numbers them: c0 c1 s0 s1 h0 h1 */
+#define FIELD_COUNT 5
+
+static void values_command(struct command *command, int key, int field)
+{
+    *command = (struct command){ 0 };
+    command_add(command, key < 2 ? "GET" : key < 4 ? "SISMEMBER" : "HGET");
+    command_add(command, "%c%d", "csh"[key / 2], key % 2);
+    if (key >= 2)
+        command_add(command, "%c%d", key < 4 ? 'e' : 'f', field);
+}
+
+/* The reply is what the model allows. */
+static bool values_fit(const struct model_value *value, int key, const struct crdt_buffer *reply)
+{
+    char expected[64], got[64];
+    snprintf(got, sizeof got, "%.*s", (int)(reply->size < 60 ? reply->size : 60),
+        (const char *)reply->data);
+    if (key / 2 == 1) {
+        snprintf(expected, sizeof expected, ":%d\r\n", value->exists);
+        return strcmp(expected, got) == 0;
+    }
+    if (!value->exists)
+        return strcmp(got, "$-1\r\n") == 0;
+    for (size_t i = 0; i < value->base_count || i == 0; i++) {
+        char number[32];
+        int64_t base = value->base_count == 0 ? 0 : value->bases[i];
+        snprintf(number, sizeof number, "%lld", (long long)(base + value->sum));
+        snprintf(expected, sizeof expected, "$%zu\r\n%s\r\n", strlen(number), number);
+        if (strcmp(expected, got) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void values_check(struct simulator *sim, size_t node, int key, int field)
+{
+    struct command command;
+    values_command(&command, key, field);
+    const struct crdt_buffer *reply = simulator_ask(sim, node, &command);
+    if (reply == NULL) {
+        simulator_fail(sim, "n%zu: no reply to a read in a calm cluster", node + 1);
+        return;
+    }
+    struct model_value value
+        = model_read(&sim->model, &sim->nodes[node].context, key, field);
+    if (values_fit(&value, key, reply))
+        return;
+    simulator_fail(sim,
+        "n%zu: %s %s %s reads %.*s, the model: %s, sum %lld, %zu values, the first %lld",
+        node + 1, command.arguments[0], command.arguments[1],
+        command.count > 2 ? command.arguments[2] : "",
+        (int)(reply->size < 60 ? reply->size : 60), (const char *)reply->data,
+        value.exists ? "there" : "absent", (long long)value.sum, value.base_count,
+        (long long)value.bases[0]);
+}
+
+static void values_digest(struct simulator *sim, size_t node, char *ret_text, size_t text_bytes)
+{
+    struct command command = { 0 };
+    command_add(&command, "CRDT.DIGEST");
+    const struct crdt_buffer *reply = simulator_ask(sim, node, &command);
+    if (reply == NULL)
+        simulator_fail(sim, "n%zu: no reply to CRDT.DIGEST", node + 1);
+    else
+        snprintf(ret_text, text_bytes, "%.*s", (int)reply->size, (const char *)reply->data);
+}
+
+void invariants_values(struct simulator *sim)
+{
+    char first[256] = "", digest[256] = "";
+    for (size_t node = 0; node < sim->node_count && !sim->is_broken; node++) {
+        values_digest(sim, node, digest, sizeof digest);
+        if (node == 0)
+            memcpy(first, digest, sizeof first);
+        if (!sim->is_broken && strcmp(first, digest) != 0)
+            simulator_fail(sim, "n1 and n%zu: equal contexts, CRDT.DIGEST differs", node + 1);
+        for (int key = 0; key < KEY_COUNT && sim->is_model_exact; key++)
+            for (int field = 0; field < (key < 2 ? 1 : FIELD_COUNT) && !sim->is_broken; field++)
+                values_check(sim, node, key, field);
+    }
+}
