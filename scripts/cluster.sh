@@ -104,8 +104,9 @@ launch_node() {
 ask() {
     timeout 5 redis-cli -h 127.0.0.1 -p $((base + $1)) "${@:2}" 2>/dev/null
 }
+# Another program on the port may answer PING as well: ours must be running.
 serves() {
-    [ "$(ask "$1" PING)" = PONG ]
+    pid_of "$1" >/dev/null && [ "$(ask "$1" PING)" = PONG ]
 }
 show_log() {
     echo "cluster: the last lines of $dir/$1/log:" >&2

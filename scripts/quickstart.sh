@@ -5,6 +5,7 @@ set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$top/build/quickstart
 cluster=$top/scripts/cluster.sh
+unset CLUSTER_BASE DURABILITY # the texts below name the ports
 export LC_ALL=C # one byte is one character, and one sorting order, for awk and sort
 
 usage() {

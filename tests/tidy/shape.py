@@ -1,6 +1,8 @@
 """Length, width and cleanliness of files."""
 import os
 import re
+import shutil
+import subprocess
 
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
@@ -124,3 +126,16 @@ def _names(tree, build, path):
     text = tree.read(build)
     return any(re.search(r"'" + re.escape(name) + r"'", text) for name in (relative, stem)) or (
         re.search(r"'" + re.escape(stem.removeprefix("test_")) + r"'", text) is not None)
+
+
+def shell(tree):
+    """What shellcheck says; a machine without it cannot tell."""
+    if not shutil.which("shellcheck"):
+        return
+    scripts = [path for path in (*tree.text, ".ci/run")
+               if (path.endswith(".sh") or path == ".ci/run") and (tree.source / path).exists()]
+    for path in scripts:
+        done = subprocess.run(["shellcheck", "--format=gcc", path], cwd=tree.source,
+                              capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            yield path, line

@@ -31,6 +31,7 @@ RULES = [
     ("unfinished", "nothing is marked as left to do", shape.unfinished),
     ("typedef", "structs are not typedefed", shape.typedef),
     ("dead-file", "every file is built, included or called by something", shape.dead_file),
+    ("shell", "shellcheck has nothing to say about the scripts", shape.shell),
     ("libcrdt-symbols", "libcrdt imports only allowed symbols", symbols.libcrdt_imports),
     ("core-symbols", "core/ and wire/ import only allowed symbols", symbols.core_imports),
     ("exports", "libcrdt.so exports only crdt_*", symbols.exports),
