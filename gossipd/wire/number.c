@@ -24,8 +24,11 @@ static bool parse_digits(const char *digits, size_t count, uint64_t *ret_value)
 bool number_parse(struct crdt_bytes text, int64_t *ret_value)
 {
     const char *digits = text.data;
-    bool is_negative = text.size > 1 && digits[0] == '-';
     uint64_t magnitude;
+    if (text.size == 0) {
+        return false;
+    }
+    bool is_negative = digits[0] == '-';
     if (!parse_digits(digits + is_negative, text.size - is_negative, &magnitude)) {
         return false;
     }
