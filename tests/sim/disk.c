@@ -29,10 +29,11 @@ void disk_store(struct simulator *sim, size_t node, const struct core_output *ou
         .first_seq = output->first_seq,
         .last_seq = output->last_seq };
     if (item->is_mark) {
-        simulator_trace(sim, "n%zu STORE %llu mark %s = %llu", node + 1,
+        simulator_trace(sim, "n%zu STORE %llu mark %s", node + 1,
             (unsigned long long)item->number,
-            item->mark == CORE_MARK_AHEAD ? "ahead" : "generation",
-            (unsigned long long)item->value);
+            item->mark == CORE_MARK_GENERATION ? "generation"
+                : item->value != 0             ? "ahead"
+                                               : "not ahead");
     } else {
         item->bytes = array_copy(output->bytes.data, output->bytes.size);
         memcpy(item->signature, output->signature, CORE_SIGNATURE_BYTES);

@@ -25,6 +25,9 @@ struct simulator_options {
     /* Gets each line of the trace, without a newline. NULL: standard output. */
     void (*trace)(void *context, const char *line);
     void *trace_context;
+    /* Gets each whole reply to a client. NULL: nobody. */
+    void (*answered)(void *context, size_t node, size_t slot, struct crdt_bytes reply);
+    void *answered_context;
     /* Scenarios: no random latencies, no faults, no clients of its own; what
      * the core alarms about is shown, not a violation. */
     bool is_quiet;

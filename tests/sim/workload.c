@@ -143,6 +143,9 @@ static void workload_answer(
     crdt_buffer_clear(&client->answer);
     (void)!crdt_buffer_append(&client->answer, reply.data, reply.size);
     client->answers++;
+    if (sim->options.answered != NULL && client != &sim->nodes[node].clients[CLIENT_ASKING])
+        sim->options.answered(sim->options.answered_context, node,
+            (size_t)(client - sim->nodes[node].clients), reply);
 }
 
 void workload_reply(struct simulator *sim, size_t node, uint64_t number, struct crdt_bytes bytes)
