@@ -17,6 +17,7 @@
 #define DIAL_JITTER_US 200000        /* so that two peers do not dial each other in step */
 #define SUSPECT_US 5000000           /* a link lost this long makes its member down */
 #define QUIET_US 50000               /* after the last change: tell peers what is held here */
+#define RELAY_WAIT_US 300000         /* a third party's feed is left to its origin while it grows */
 #define RESEND_US 3000000            /* what was sent and has no effect for so long is sent again */
 #define SERVE_ROUND_BYTES 1048576    /* served to a peer before it must say what it has */
 #define SERVE_FEED_BYTES_MIN 65536   /* of a round for one feed, however many there are */
@@ -63,6 +64,7 @@
 #define CLIENT_OUTPUT_HARD_BYTES (256u << 20) /* one huge reply fits; a slow reader goes */
 #define CLIENT_KEEP_BYTES 16384      /* larger buffers of an idle client go back    */
 #define CLIENT_IDLE_US 1000000       /* silent for this long is idle                */
+#define CLIENT_LINGER_US 2000000    /* half-closed: the last replies may still come */
 #define CLIENTS_MAX 65535            /* a slot number has 16 bits                   */
 #define DESCRIPTORS_RESERVED 128     /* for links, the store and logs beside clients */
 #define ACCEPTS_PER_TURN 128         /* so that a storm of clients delays nobody    */

@@ -1,0 +1,83 @@
+/* Invariant I1: a dot names one operation for ever. Whoever may have lost own
+ * operations goes on under a new random generation. */
+#include "gossipd/core/machine.h"
+#include "gossipd/core/random.h"
+
+#include <string.h>
+
+static uint64_t draw(struct core *core)
+{
+    uint64_t generation;
+    do {
+        generation = random_next(&core->random);
+    } while (generation == 0 || generation == crdt_self(core->document).generation);
+    return generation;
+}
+
+static void tell(struct core *core, uint64_t generation, const char *cause)
+{
+    struct fields fields = {0};
+    fields_hex64(&fields, "generation", generation);
+    fields_text(&fields, "cause", cause);
+    core_event(core, CORE_EVENT_GENERATION, CORE_INFO, &fields);
+}
+
+enum crdt_status generation_begin(struct core *core, const char *cause)
+{
+    /* The mark is made first: a generation that the store does not know of must
+     * not be used. */
+    struct held *mark = held_new(&core->options.memory, 0);
+    if (mark == NULL)
+        return CRDT_ERR_NOMEM;
+    uint64_t generation = draw(core);
+    enum crdt_status status = crdt_set_generation(core->document, generation);
+    if (status != CRDT_OK) {
+        held_free(&core->options.memory, mark);
+        return status;
+    }
+    mark->is_mark = true;
+    mark->mark = CORE_MARK_GENERATION;
+    mark->value = generation;
+    journal_append(&core->journal, mark);
+    journal_put_out(&core->journal, &core->outputs);
+    core->is_fold_stale = true;
+    tell(core, generation, cause);
+    return CRDT_OK;
+}
+
+enum crdt_status generation_continue(struct core *core)
+{
+    if (core->options.generation != 0 && !core->is_generation_burnt)
+        return crdt_set_generation(core->document, core->options.generation);
+    bool is_first = core->options.generation == 0;
+    enum crdt_status status =
+        generation_begin(core, is_first ? "first-start" : "own-batches-may-be-lost");
+    /* The mark *ahead* spoke of the generation that has ended. Should this not
+     * be said for lack of memory, the next start begins one more generation. */
+    if (status == CRDT_OK && !is_first)
+        (void)!own_mark(core, CORE_MARK_AHEAD, 0);
+    return status;
+}
+
+/* True when nothing that this peer said of this node's feeds is missing here. */
+static bool confirms(const struct core *core, const struct peer *peer)
+{
+    if (peer->link == 0 || !peer->has_summary)
+        return false;
+    for (size_t index = 0; index < peer->said.count; index++) {
+        const struct crdt_dot *said = &peer->said.items[index];
+        if (memcmp(said->origin.key, core->options.key, CRDT_KEY_BYTES) == 0
+            && said->seq > crdt_applied(core->document, &said->origin))
+            return false;
+    }
+    return true;
+}
+
+bool generation_is_confirmed(const struct core *core)
+{
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        if (confirms(core, &core->peers[index]))
+            return true;
+    }
+    return false;
+}

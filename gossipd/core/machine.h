@@ -1,0 +1,200 @@
+/* The inside of the core, for the files that make the decisions.
+ *
+ * Two kinds of files stand in this folder. Parts (outputs, vector, held,
+ * journal, pending, peer, clients, fields) hold one thing each and know nothing
+ * of one another but held, outputs and vector. Deciders (core, own, generation,
+ * receive, links, sync, serve, perform, status) see all parts through this header and
+ * are called by core.c or by one another:
+ *
+ *     core      dispatches inputs; time
+ *     perform   a client's command and its reply
+ *     own       closing, signing, sending own batches; what is durable; stopping
+ *     generation  under which number own batches go (invariant I1)
+ *     receive   a peer's batch: checked, verified, applied or pending
+ *     links     who is linked; heartbeats; dialling
+ *     sync      the words on a link: compare, summary, acknowledgement
+ *     serve     what a peer lacks is sent to it
+ *     status    what is told about all this
+ */
+#ifndef GOSSIPD_CORE_MACHINE_H
+#define GOSSIPD_CORE_MACHINE_H
+
+#include "gossipd/core/clients.h"
+#include "gossipd/core/commands.h"
+#include "gossipd/core/core.h"
+#include "gossipd/core/fields.h"
+#include "gossipd/core/held.h"
+#include "gossipd/core/journal.h"
+#include "gossipd/core/outputs.h"
+#include "gossipd/core/peer.h"
+#include "gossipd/core/pending.h"
+#include "gossipd/core/status.h"
+#include "gossipd/core/vector.h"
+#include "gossipd/limits.h"
+
+enum phase {
+    PHASE_REPLAYING, /* the store comes in                                          */
+    PHASE_OPENING,   /* SERVE has come, memory was out: tried again                 */
+    PHASE_WAITING,   /* for a peer's word on this node's own operations             */
+    PHASE_SERVING,
+    PHASE_STOPPING,
+    PHASE_STOPPED,
+};
+
+/* Has the store the durable mark *ahead* (invariant I1)? */
+enum ahead { AHEAD_CLEAR, AHEAD_ASKED, AHEAD_SET, AHEAD_CLEARING };
+
+/* Why something was refused; counted, and an event at most once a second. */
+enum refusal {
+    REFUSED_MALFORMED,
+    REFUSED_VERSION,
+    REFUSED_SIGNATURE,
+    REFUSED_ORIGIN,
+    REFUSED_LINK,
+    REFUSED_MEMORY,
+    REFUSED_FULL,
+    REFUSED_REPLAY,
+    REFUSED_COUNT,
+};
+
+struct core {
+    struct core_options options;
+    struct crdt_document *document;
+    struct outputs outputs;
+    struct journal journal;
+    struct pending pending;
+    struct clients clients;
+    struct peer *peers;              /* options.peer_count                          */
+    enum phase phase;
+    enum core_durability durability;
+    uint64_t now_us;                 /* of this step                                */
+    uint64_t wall_ms;
+    uint64_t started_us;
+    uint64_t random;
+    uint64_t retry_us;               /* something lacked memory; UINT64_MAX: nothing */
+
+    /* own, generation */
+    enum ahead ahead;
+    uint64_t closed_us;              /* when an own batch was last closed           */
+    uint64_t waiting_until_us;       /* WAITING: no longer than this                */
+    bool is_generation_burnt;
+    char write_refusal[EVENT_TEXT_BYTES];
+
+    /* The document as comparison sees it: `version` grows with every change of C. */
+    uint64_t version;
+    uint64_t changed_us;
+    uint64_t durable_version;        /* grows with every STORED                     */
+    uint64_t digest_version;         /* that `digest` is of                         */
+    struct crdt_digest digest;
+    uint64_t fold_seq;
+    bool is_fold_stale;
+
+    /* receive */
+    struct held *verifying_first;    /* by verify_id                                */
+    struct held *verifying_last;
+    size_t verifying_bytes;
+    uint64_t newest_verify_id;
+    struct held *evidence;           /* of forks, newest first                      */
+    size_t evidence_count;
+    size_t evidence_bytes;
+    uint64_t forks;                  /* ever                                        */
+    uint64_t forked_us;              /* last alarm from a comparison                */
+
+    uint64_t newest_fetch_id;
+    struct crdt_buffer scratch;      /* a message being made                        */
+    struct crdt_buffer reply;
+    struct crdt_buffer summary;
+    struct vector claims;
+    struct command_stats stats;
+    uint64_t refusals[REFUSED_COUNT];
+    uint64_t refused_us[REFUSED_COUNT];
+};
+
+/* ---- core.c ---- */
+
+void core_event(struct core *core, enum core_event event, enum core_level level,
+    const struct fields *fields);
+/* Counts a refusal; `peer` may be NULL. */
+void core_refuse(struct core *core, enum refusal refusal, const struct peer *peer);
+/* Memory was out: wants a TICK soon. */
+void core_retry_soon(struct core *core);
+/* C has changed. */
+void core_changed(struct core *core);
+/* The peer of that key, or of that link; NULL when there is none. */
+struct peer *core_peer_by_key(struct core *core, const uint8_t key[static CRDT_KEY_BYTES]);
+struct peer *core_peer_by_link(struct core *core, uint64_t link);
+
+/* ---- own.c ---- */
+
+/* When the open batch may be closed; UINT64_MAX when there is none. */
+uint64_t own_due_us(const struct core *core);
+/* Closes the open batch, if there is one, and puts it on its way. Whoever asks
+ * the document for its digest calls this first, or its bytes would be lost. */
+CRDT_MUST_CHECK enum crdt_status own_close(struct core *core);
+/* The name of the newest own batch, open or closed. */
+uint64_t own_ordinal(const struct core *core);
+/* Appends a mark to the journal. NOMEM. */
+CRDT_MUST_CHECK enum crdt_status own_mark(
+    struct core *core, enum core_mark mark, uint64_t value);
+void own_stored(struct core *core, uint64_t number);
+void own_store_failed(struct core *core, uint64_t number, const char *reason);
+void own_retry_store(struct core *core);
+/* STOPPING: does what is left to do. */
+void own_go_on_stopping(struct core *core);
+
+/* ---- generation.c ---- */
+
+/* At the end of replay: names the generation. NOMEM: call again. */
+CRDT_MUST_CHECK enum crdt_status generation_continue(struct core *core);
+/* Names a new one. NOMEM and LIMIT: nothing changed. */
+CRDT_MUST_CHECK enum crdt_status generation_begin(struct core *core, const char *cause);
+/* True when a peer has said what it knows of this node, and all that is here. */
+bool generation_is_confirmed(const struct core *core);
+
+/* ---- receive.c ---- */
+
+#define RECEIVE_SIGNED_BYTES (15 + 2 * CRDT_HASH_BYTES)
+/* What is signed for a batch. */
+void receive_signed_message(const struct core *core, const uint8_t head[static CRDT_HASH_BYTES],
+    uint8_t ret_message[static RECEIVE_SIGNED_BYTES]);
+void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes,
+    const uint8_t signature[static CORE_SIGNATURE_BYTES]);
+void receive_verified(struct core *core, uint64_t id, bool is_ok);
+void receive_close(struct core *core);
+
+/* ---- links.c ---- */
+
+void links_up(struct core *core, const struct core_input *input);
+void links_down(struct core *core, uint64_t link);
+/* Ends a link from this side. */
+void links_close(struct core *core, struct peer *peer);
+void links_tick(struct core *core);
+uint64_t links_due_us(const struct core *core);
+
+/* ---- sync.c ---- */
+
+void sync_frame(struct core *core, const struct core_input *input);
+/* Batches of this peer have been handled: answers what waited for that. */
+void sync_caught_up(struct core *core, struct peer *peer);
+/* The three words; what lacks memory is said again with a later heartbeat. */
+void sync_compare(struct core *core, struct peer *peer);
+void sync_summarize(struct core *core, struct peer *peer, bool is_reply);
+void sync_acknowledge(struct core *core, struct peer *peer);
+/* Makes `core->digest` current; false when memory is out. */
+bool sync_digest(struct core *core);
+/* Puts out a message that is in `core->scratch`; false when memory is out. */
+bool sync_send_scratch(struct core *core, const struct peer *peer, bool is_bulk);
+
+/* ---- serve.c ---- */
+
+/* Begins a round, unless one is on. */
+void serve_round(struct core *core, struct peer *peer);
+void serve_fetched(struct core *core, const struct core_input *input);
+/* Offers an own batch, which may now be sent, to all who are waiting for it. */
+void serve_own(struct core *core, struct held *held);
+
+/* ---- perform.c ---- */
+
+void perform_command(struct core *core, const struct core_input *input);
+
+#endif

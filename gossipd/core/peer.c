@@ -1,0 +1,191 @@
+#include "gossipd/core/peer.h"
+
+#include "gossipd/limits.h"
+
+#include <assert.h>
+#include <string.h>
+
+void peer_init(struct peer *peer, const struct core_peer *member, const struct crdt_memory *memory)
+{
+    *peer = (struct peer){.member = member, .state = PEER_DOWN};
+    struct vector *vectors[] = {&peer->said, &peer->acked, &peer->sent,
+        &peer->advanced_us, &peer->lacked, &peer->lacked_us};
+    for (size_t index = 0; index < sizeof vectors / sizeof *vectors; index++)
+        vector_init(vectors[index], memory);
+}
+
+void peer_close(struct peer *peer)
+{
+    struct vector *vectors[] = {&peer->said, &peer->acked, &peer->sent,
+        &peer->advanced_us, &peer->lacked, &peer->lacked_us};
+    for (size_t index = 0; index < sizeof vectors / sizeof *vectors; index++)
+        vector_close(vectors[index]);
+}
+
+/* What was sent and asked on a link means nothing on the next one. What the
+ * peer said stays until its first summary, for the status. */
+static void forget_link(struct peer *peer)
+{
+    peer->link = 0;
+    peer->has_summary = false;
+    peer->must_summarize = false;
+    peer->verifying_count = 0;
+    peer->is_serving = false;
+    peer->fetch_id = 0;
+    peer->has_served = false;
+    peer->has_word = false;
+    vector_clear(&peer->sent);
+    vector_clear(&peer->advanced_us);
+}
+
+void peer_link_up(struct peer *peer, uint64_t link, bool is_initiator, uint64_t now_us)
+{
+    assert(link != 0);
+    forget_link(peer);
+    peer->link = link;
+    peer->is_initiator = is_initiator;
+    peer->heard_us = now_us;
+    peer->heartbeat_us = now_us + HEARTBEAT_US;
+    peer->compared_version = UINT64_MAX;
+    peer->acked_version = UINT64_MAX;
+    if (peer->state != PEER_UP) {
+        peer->state = PEER_UP;
+        peer->since_us = now_us;
+    }
+}
+
+void peer_link_down(struct peer *peer, uint64_t now_us)
+{
+    assert(peer->link != 0);
+    forget_link(peer);
+    peer->state = PEER_SUSPECT;
+    peer->since_us = now_us;
+}
+
+uint64_t peer_cursor(const struct peer *peer, const struct crdt_origin *origin)
+{
+    uint64_t said = vector_get(&peer->said, origin);
+    uint64_t sent = vector_get(&peer->sent, origin);
+    return said > sent ? said : sent;
+}
+
+enum crdt_status peer_sent(
+    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us)
+{
+    uint64_t said = vector_get(&peer->said, origin);
+    uint64_t sent = vector_get(&peer->sent, origin);
+    if (sent <= said) {
+        enum crdt_status status = vector_set(&peer->advanced_us, origin, now_us);
+        if (status != CRDT_OK)
+            return status;
+    }
+    if (seq <= sent)
+        return CRDT_OK;
+    return vector_set(&peer->sent, origin, seq);
+}
+
+enum crdt_status peer_has(
+    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us)
+{
+    if (seq <= vector_get(&peer->said, origin))
+        return CRDT_OK;
+    enum crdt_status status = vector_set(&peer->advanced_us, origin, now_us);
+    if (status != CRDT_OK)
+        return status;
+    return vector_set(&peer->said, origin, seq);
+}
+
+void peer_unstick(struct peer *peer, uint64_t now_us)
+{
+    for (size_t index = 0; index < peer->sent.count; index++) {
+        struct crdt_dot *sent = &peer->sent.items[index];
+        uint64_t said = vector_get(&peer->said, &sent->origin);
+        uint64_t advanced_us = vector_get(&peer->advanced_us, &sent->origin);
+        if (said < sent->seq && now_us - advanced_us >= RESEND_US)
+            sent->seq = said;
+    }
+}
+
+uint64_t peer_lacking_since(
+    struct peer *peer, const struct crdt_document *document, uint64_t now_us)
+{
+    uint64_t oldest_us = UINT64_MAX;
+    for (size_t index = 0; index < peer->said.count; index++) {
+        const struct crdt_dot *said = &peer->said.items[index];
+        uint64_t applied = crdt_applied(document, &said->origin);
+        uint64_t goal = vector_get(&peer->lacked, &said->origin);
+        if (said->seq <= applied)
+            continue;
+        if (goal <= applied) {
+            /* Without memory for it the watch begins at the next look. */
+            if (vector_set(&peer->lacked_us, &said->origin, now_us) != CRDT_OK
+                || vector_set(&peer->lacked, &said->origin, said->seq) != CRDT_OK)
+                continue;
+        }
+        uint64_t since_us = vector_get(&peer->lacked_us, &said->origin);
+        if (since_us < oldest_us)
+            oldest_us = since_us;
+    }
+    return oldest_us;
+}
+
+uint64_t peer_missing_here(const struct peer *peer, const struct crdt_document *document)
+{
+    uint64_t missing = 0;
+    for (size_t index = 0; index < peer->said.count; index++) {
+        const struct crdt_dot *said = &peer->said.items[index];
+        uint64_t applied = crdt_applied(document, &said->origin);
+        if (said->seq > applied)
+            missing += said->seq - applied;
+    }
+    return missing;
+}
+
+uint64_t peer_missing_there(const struct peer *peer, const struct crdt_document *document)
+{
+    uint64_t missing = 0;
+    for (size_t index = 0; index < crdt_feed_count(document); index++) {
+        struct crdt_feed feed = crdt_feed_at(document, index);
+        uint64_t said = vector_get(&peer->said, &feed.origin);
+        if (feed.seq > said)
+            missing += feed.seq - said;
+    }
+    return missing;
+}
+
+/* True when all that the peer itself had written at its acknowledgement is
+ * applied here: whatever it removed before, it removes here too. */
+static bool is_ack_covered(const struct peer *peer, const struct crdt_document *document)
+{
+    for (size_t index = 0; index < peer->acked.count; index++) {
+        const struct crdt_dot *acked = &peer->acked.items[index];
+        if (memcmp(acked->origin.key, peer->member->key, CRDT_KEY_BYTES) == 0
+            && crdt_applied(document, &acked->origin) < acked->seq)
+            return false;
+    }
+    return true;
+}
+
+uint64_t peer_acknowledged(struct peer *peer, const struct crdt_document *document)
+{
+    struct crdt_origin self = crdt_self(document);
+    if (peer->fold_generation != self.generation) {
+        peer->fold_generation = self.generation;
+        peer->fold_seq = 0;
+    }
+    if (peer->has_ack_to_use && is_ack_covered(peer, document)) {
+        uint64_t acked = vector_get(&peer->acked, &self);
+        if (acked > peer->fold_seq)
+            peer->fold_seq = acked;
+        peer->has_ack_to_use = false;
+    }
+    for (size_t index = 0; index < crdt_feed_count(document); index++) {
+        struct crdt_feed feed = crdt_feed_at(document, index);
+        if (memcmp(feed.origin.key, peer->member->key, CRDT_KEY_BYTES) != 0 || feed.seq == 0)
+            continue;
+        uint64_t seen = crdt_acknowledged(document, &feed.origin, &self);
+        if (seen > peer->fold_seq)
+            peer->fold_seq = seen;
+    }
+    return peer->fold_seq;
+}

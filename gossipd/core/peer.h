@@ -1,0 +1,96 @@
+/* The members of the cluster as this node sees them: the link to each, its last
+ * word, and what it is known to have.
+ *
+ *     state:  DOWN --link--> UP --link lost--> SUSPECT --5 s--> DOWN
+ *                             ^-----link---------'
+ *
+ * Per feed a peer has a cursor: the greatest seq that it said it has or that
+ * was sent to it on this link. Nothing at or below the cursor is sent, unless
+ * what was sent has no effect for a while. */
+#ifndef GOSSIPD_CORE_PEER_H
+#define GOSSIPD_CORE_PEER_H
+
+#include "gossipd/core/core.h"
+#include "gossipd/core/vector.h"
+
+enum peer_state { PEER_DOWN, PEER_UP, PEER_SUSPECT };
+
+struct peer {
+    const struct core_peer *member; /* as configured                                */
+    enum peer_state state;
+    uint64_t since_us;        /* in this state                                      */
+    bool is_announced;        /* the host was told that it is up                    */
+    uint64_t dial_us;         /* no link: when to dial next                         */
+
+    /* The link; all of it begins anew with each. */
+    uint64_t link;            /* 0: none                                            */
+    bool is_initiator;        /* this side dialled                                  */
+    uint64_t heard_us;        /* last frame                                         */
+    uint64_t heartbeat_us;    /* next COMPARE                                       */
+    uint64_t compared_version;/* of the document at the last COMPARE sent           */
+    uint64_t acked_version;   /* of what is durable at the last ACK sent            */
+    bool has_summary;         /* it has said on this link what it has               */
+    bool must_summarize;      /* owes it a SUMMARY once its batches are verified    */
+    size_t verifying_count;   /* its batches whose signature is being checked       */
+    uint64_t proof_us;        /* when the state was last proved equal               */
+
+    /* Serving: one round goes once through the feeds. */
+    bool is_serving;
+    uint64_t fetch_id;        /* that is awaited; 0: none                           */
+    struct crdt_origin fetch_origin;
+    size_t feeds_left;        /* to visit in this round                             */
+    size_t feed_index;        /* at hand; the next round goes on from here          */
+    size_t feed_bytes_left;   /* for the feed at hand                               */
+    bool has_served;          /* in this round                                      */
+
+    /* What it has. `said` is for serving and lag, `acked` for folding. */
+    bool has_word;            /* its last COMPARE:                                  */
+    uint8_t context[CRDT_HASH_BYTES];
+    uint8_t heads[CRDT_HASH_BYTES];
+    struct vector said;       /* SUMMARY, ACK, equal COMPARE, its own batches       */
+    struct vector acked;      /* durable there                                      */
+    struct vector sent;       /* on this link                                       */
+    struct vector advanced_us;/* when `said` last grew, or sending began            */
+    struct vector lacked;     /* goal: what it said it has beyond what is here      */
+    struct vector lacked_us;  /* since when                                         */
+    bool has_ack_to_use;      /* `acked` waits for its own feeds to be applied here */
+    uint64_t fold_seq;        /* own ops that it has acknowledged, of `fold_generation` */
+    uint64_t fold_generation;
+};
+
+void peer_init(struct peer *peer, const struct core_peer *member,
+    const struct crdt_memory *memory);
+void peer_close(struct peer *peer);
+
+/* Begins a link, or replaces the one there was. */
+void peer_link_up(struct peer *peer, uint64_t link, bool is_initiator, uint64_t now_us);
+/* Ends it; the member becomes suspect. */
+void peer_link_down(struct peer *peer, uint64_t now_us);
+
+/* The cursor of a feed. */
+uint64_t peer_cursor(const struct peer *peer, const struct crdt_origin *origin);
+/* Remembers that the feed was sent up to `seq`. */
+CRDT_MUST_CHECK enum crdt_status peer_sent(
+    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us);
+/* The peer has the feed up to `seq` at least. */
+CRDT_MUST_CHECK enum crdt_status peer_has(
+    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us);
+/* Takes the cursors of feeds back to what the peer said, where what was sent
+ * has had no effect. */
+void peer_unstick(struct peer *peer, uint64_t now_us);
+
+/* Watches what the peer has said it has and the document lacks; returns since
+ * when the oldest such thing is known, UINT64_MAX when nothing is lacking. */
+uint64_t peer_lacking_since(
+    struct peer *peer, const struct crdt_document *document, uint64_t now_us);
+
+/* Operations that the peer has and the document lacks, and the reverse. */
+uint64_t peer_missing_here(const struct peer *peer, const struct crdt_document *document);
+uint64_t peer_missing_there(const struct peer *peer, const struct crdt_document *document);
+
+/* Takes up an acknowledgement as soon as the peer's own feeds are applied here
+ * as far as it reaches; then returns what the peer is known to have of this
+ * node's operations (invariant I9). */
+uint64_t peer_acknowledged(struct peer *peer, const struct crdt_document *document);
+
+#endif

@@ -1,0 +1,104 @@
+/* A client's command: run at once on the document; the reply leaves when what
+ * it tells of may be relied on. */
+#include "gossipd/core/machine.h"
+
+#include <string.h>
+
+static enum crdt_status seal(void *context)
+{
+    return own_close(context);
+}
+
+/* Why writes are refused; NULL when they are not. */
+static const char *write_refusal(const struct core *core)
+{
+    if (core->phase < PHASE_SERVING)
+        return "LOADING waiting for what the other members know of this one";
+    if (core->phase > PHASE_SERVING)
+        return "ERR the server is stopping";
+    if (core->journal.state != JOURNAL_WORKING)
+        return core->write_refusal;
+    return NULL;
+}
+
+/* Own contributions up to this seq are known to all who might remove them
+ * (invariant I9). */
+static uint64_t fold_seq(struct core *core)
+{
+    if (!core->is_fold_stale)
+        return core->fold_seq;
+    uint64_t seq = UINT64_MAX;
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        uint64_t acknowledged = peer_acknowledged(&core->peers[index], core->document);
+        if (acknowledged < seq)
+            seq = acknowledged;
+    }
+    core->fold_seq = seq;
+    core->is_fold_stale = false;
+    return seq;
+}
+
+static struct command_environment environment_of(struct core *core)
+{
+    return (struct command_environment){
+        .document = core->document,
+        .wall_ms = core->wall_ms,
+        .monotonic_us = core->now_us,
+        .started_monotonic_us = core->started_us,
+        .options = &core->options,
+        .durability = &core->durability,
+        .random = &core->random,
+        .stats = &core->stats,
+        .write_refusal = write_refusal(core),
+        .fold_seq = fold_seq(core),
+        .status_json = status_json,
+        .status_info = status_info,
+        .seal = seal,
+        .status_context = core,
+    };
+}
+
+/* The own batch that a reply computed now waits for; 0 for none. */
+static uint64_t awaited_ordinal(const struct core *core)
+{
+    if (core->durability != CORE_ALWAYS || core->journal.state != JOURNAL_WORKING)
+        return 0;
+    return own_ordinal(core);
+}
+
+/* A batch that is half full makes room while nobody has to wait for it. */
+static void close_if_large(struct core *core)
+{
+    if (crdt_open_records(core->document) <= CRDT_BATCH_RECORDS_MAX / 2
+        && crdt_open_bytes(core->document) <= CRDT_BATCH_BYTES_MAX / 2)
+        return;
+    if (own_close(core) != CRDT_OK)
+        core_retry_soon(core);
+}
+
+void perform_command(struct core *core, const struct core_input *input)
+{
+    struct client *client = clients_get(&core->clients, input->client);
+    if (client == NULL) {
+        struct core_output *output = outputs_add(&core->outputs, CORE_CLOSE_CLIENT);
+        if (output != NULL)
+            output->client = input->client;
+        return;
+    }
+    if (client->must_close)
+        return;
+    struct command_environment environment = environment_of(core);
+    struct command_result result = {0};
+    crdt_buffer_clear(&core->reply);
+    enum crdt_status status = session_execute(client->session, &environment,
+        input->arguments, input->argument_count, &core->reply, &result);
+    if (status == CRDT_OK)
+        status = clients_reply(&core->clients, &core->outputs, client,
+            crdt_buffer_bytes(&core->reply), result.has_written, awaited_ordinal(core),
+            core->journal.durable_ordinal);
+    if (status != CRDT_OK)
+        clients_drop(&core->clients, &core->outputs, client);
+    else if (result.must_close)
+        clients_finish(&core->clients, &core->outputs, client);
+    close_if_large(core);
+}

@@ -1,0 +1,291 @@
+/* A peer's batch, from its arrival until it is applied:
+ *
+ *     read -> VERIFY -> check -> merge -> journal
+ *                         `--> pending --^
+ *
+ * Nothing in it is believed before its signature is verified, and nothing but
+ * a correct signature and its place in its feed decides whether it is applied. */
+#include "gossipd/core/machine.h"
+
+#include "gossipd/core/memory.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char signed_prefix[15] = "gossipd batch 1";
+
+void receive_signed_message(const struct core *core, const uint8_t head[static CRDT_HASH_BYTES],
+    uint8_t ret_message[static RECEIVE_SIGNED_BYTES])
+{
+    memcpy(ret_message, signed_prefix, sizeof signed_prefix);
+    memcpy(ret_message + sizeof signed_prefix, core->options.cluster_id, CRDT_HASH_BYTES);
+    memcpy(ret_message + sizeof signed_prefix + CRDT_HASH_BYTES, head, CRDT_HASH_BYTES);
+}
+
+void receive_close(struct core *core)
+{
+    struct held *lists[] = {core->verifying_first, core->evidence};
+    for (size_t index = 0; index < sizeof lists / sizeof *lists; index++) {
+        while (lists[index] != NULL) {
+            struct held *held = lists[index];
+            lists[index] = held->next;
+            held_free(&core->options.memory, held);
+        }
+    }
+}
+
+static bool is_verifying(const struct core *core, const struct crdt_batch *batch)
+{
+    for (const struct held *held = core->verifying_first; held != NULL; held = held->next) {
+        if (held->batch.last_seq == batch->last_seq
+            && memcmp(held->batch.head, batch->head, sizeof batch->head) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Who sends a batch has it. Without memory for that, its summary will say so. */
+static void note_sender(struct core *core, struct peer *peer, const struct crdt_batch *batch)
+{
+    if (peer_has(peer, &batch->origin, batch->last_seq, core->now_us) != CRDT_OK)
+        core_refuse(core, REFUSED_MEMORY, peer);
+}
+
+/* True when the batch is worth the work of checking its signature. */
+static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_batch *batch)
+{
+    bool is_own = memcmp(batch->origin.key, core->options.key, CRDT_KEY_BYTES) == 0;
+    if (!is_own && core_peer_by_key(core, batch->origin.key) == NULL) {
+        core_refuse(core, REFUSED_ORIGIN, peer);
+        return false;
+    }
+    if (batch->last_seq <= crdt_applied(core->document, &batch->origin)) {
+        note_sender(core, peer, batch);
+        return false;
+    }
+    if (pending_has(&core->pending, batch) || is_verifying(core, batch))
+        return false;
+    size_t size = batch->bytes.size;
+    if (core->verifying_bytes + size > VERIFYING_BYTES_MAX
+        || core->journal.bytes + size > JOURNAL_BYTES_MAX) {
+        core_refuse(core, REFUSED_FULL, peer);
+        return false;
+    }
+    return true;
+}
+
+static bool ask_to_verify(struct core *core, const struct held *held)
+{
+    uint8_t message[RECEIVE_SIGNED_BYTES];
+    receive_signed_message(core, held->batch.head, message);
+    struct crdt_bytes copy;
+    struct crdt_bytes bytes = {.data = message, .size = sizeof message};
+    if (outputs_copy(&core->outputs, bytes, &copy) != CRDT_OK)
+        return false;
+    struct core_output *output = outputs_add(&core->outputs, CORE_VERIFY);
+    if (output == NULL)
+        return false;
+    output->number = held->verify_id;
+    output->bytes = copy;
+    memcpy(output->key, held->batch.origin.key, sizeof output->key);
+    memcpy(output->signature, held->signature, sizeof output->signature);
+    return true;
+}
+
+/* Keeps a copy of the batch until its signature is checked. */
+static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *batch,
+    const uint8_t signature[static CORE_SIGNATURE_BYTES])
+{
+    struct held *held = held_new(&core->options.memory, batch->bytes.size);
+    if (held == NULL)
+        return false;
+    held_fill(held, batch);
+    memcpy(held->signature, signature, sizeof held->signature);
+    held->link = peer->link;
+    held->verify_id = core->newest_verify_id + 1;
+    if (!ask_to_verify(core, held)) {
+        held_free(&core->options.memory, held);
+        return false;
+    }
+    core->newest_verify_id++;
+    if (core->verifying_last == NULL)
+        core->verifying_first = held;
+    else
+        core->verifying_last->next = held;
+    core->verifying_last = held;
+    core->verifying_bytes += batch->bytes.size;
+    peer->verifying_count++;
+    return true;
+}
+
+void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes,
+    const uint8_t signature[static CORE_SIGNATURE_BYTES])
+{
+    struct crdt_batch batch;
+    enum crdt_status status = crdt_batch_read(bytes, &batch);
+    if (status == CRDT_OK && batch.bytes.size != bytes.size)
+        status = CRDT_ERR_MALFORMED;
+    if (status == CRDT_ERR_VERSION) {
+        core_refuse(core, REFUSED_VERSION, peer);
+        return;
+    }
+    if (status != CRDT_OK) {
+        core_refuse(core, REFUSED_MALFORMED, peer);
+        links_close(core, peer);
+        return;
+    }
+    if (!is_wanted(core, peer, &batch))
+        return;
+    if (!hold(core, peer, &batch, signature))
+        core_refuse(core, REFUSED_MEMORY, peer);
+}
+
+/* Keeps what proves a fork, for people, and raises the alarm. */
+static void keep_evidence(struct core *core, struct held *held)
+{
+    struct fields fields = {0};
+    fields_hex(&fields, "origin", held->batch.origin.key, CRDT_KEY_BYTES);
+    fields_hex64(&fields, "generation", held->batch.origin.generation);
+    fields_number(&fields, "first_seq", held->batch.first_seq);
+    fields_hex(&fields, "head", held->batch.head, CRDT_HASH_BYTES);
+    core->forks++;
+    core_event(core, CORE_EVENT_FORK, CORE_ALARM, &fields);
+    size_t size = held->batch.bytes.size;
+    if (core->evidence_count == EVIDENCE_MAX
+        || core->evidence_bytes + size > EVIDENCE_BYTES_MAX) {
+        held_free(&core->options.memory, held);
+        return;
+    }
+    held->next = core->evidence;
+    core->evidence = held;
+    core->evidence_count++;
+    core->evidence_bytes += size;
+}
+
+/* Applies a batch that the document can take now. Takes `held` over. */
+static enum crdt_status apply(struct core *core, struct held *held)
+{
+    enum crdt_status status = journal_reserve(&core->journal, &held->batch.origin);
+    if (status == CRDT_OK)
+        status = crdt_merge(core->document, held->batch.bytes);
+    if (status != CRDT_OK) {
+        core_refuse(core, status == CRDT_ERR_NOMEM ? REFUSED_MEMORY : REFUSED_MALFORMED, NULL);
+        held_free(&core->options.memory, held);
+        return status;
+    }
+    held->wall_ms = core->wall_ms;
+    core_changed(core);
+    core->is_fold_stale = true;
+    journal_append(&core->journal, held);
+    journal_put_out(&core->journal, &core->outputs);
+    return CRDT_OK;
+}
+
+/* Does with a verified batch what its place in its feed asks for. Takes `held`
+ * over, unless it says GAP. */
+static enum crdt_status admit(struct core *core, struct held *held)
+{
+    struct crdt_dot missing;
+    enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
+    if (status == CRDT_ERR_AMNESIA) {
+        /* Signed by this node's key under the present generation and unknown
+         * here: the store has lost own operations. */
+        status = generation_begin(core, "a-peer-had-own-batches-that-are-not-here");
+        if (status == CRDT_OK)
+            status = crdt_batch_check(core->document, &held->batch, &missing);
+    }
+    if (status == CRDT_ERR_GAP)
+        return status;
+    if (status == CRDT_ERR_FORK) {
+        keep_evidence(core, held);
+        return status;
+    }
+    if (status == CRDT_OK)
+        return apply(core, held);
+    core_refuse(core, status == CRDT_ERR_NOMEM ? REFUSED_MEMORY : REFUSED_MALFORMED, NULL);
+    held_free(&core->options.memory, held);
+    return status;
+}
+
+/* Tries the first pending batch of a feed; true when it is not pending any more. */
+static bool try_pending(struct core *core, size_t index)
+{
+    struct crdt_origin origin = core->pending.feeds[index].origin;
+    struct held *held = pending_next(
+        &core->pending, index, crdt_applied(core->document, &origin));
+    if (held == NULL)
+        return false;
+    struct crdt_dot missing;
+    if (crdt_batch_check(core->document, &held->batch, &missing) == CRDT_ERR_GAP)
+        return false;
+    held = pending_take(&core->pending, index);
+    if (admit(core, held) == CRDT_ERR_GAP)
+        pending_add(&core->pending, held);
+    return true;
+}
+
+/* Applies what was waiting, as long as anything moves. Each move takes at least
+ * one batch out of a bounded buffer. */
+static void retry_pending(struct core *core)
+{
+    bool has_moved = true;
+    while (has_moved) {
+        has_moved = false;
+        size_t index = 0;
+        while (index < core->pending.feed_count) {
+            size_t count_before = core->pending.feed_count;
+            if (try_pending(core, index))
+                has_moved = true;
+            else if (core->pending.feed_count == count_before)
+                index++;
+        }
+    }
+}
+
+static struct held *take_verifying(struct core *core, uint64_t id)
+{
+    struct held **place = &core->verifying_first;
+    struct held *before = NULL;
+    while (*place != NULL && (*place)->verify_id != id) {
+        before = *place;
+        place = &(*place)->next;
+    }
+    struct held *held = *place;
+    if (held == NULL)
+        return NULL;
+    *place = held->next;
+    if (core->verifying_last == held)
+        core->verifying_last = before;
+    held->next = NULL;
+    core->verifying_bytes -= held->batch.bytes.size;
+    return held;
+}
+
+void receive_verified(struct core *core, uint64_t id, bool is_ok)
+{
+    struct held *held = take_verifying(core, id);
+    if (held == NULL)
+        return;
+    struct peer *peer = core_peer_by_link(core, held->link);
+    if (peer != NULL) {
+        assert(peer->verifying_count > 0);
+        peer->verifying_count--;
+    }
+    if (!is_ok) {
+        /* A correct peer has verified what it passes on. */
+        core_refuse(core, REFUSED_SIGNATURE, peer);
+        held_free(&core->options.memory, held);
+        if (peer != NULL)
+            links_close(core, peer);
+        return;
+    }
+    if (peer != NULL)
+        note_sender(core, peer, &held->batch);
+    if (held->batch.last_seq <= crdt_applied(core->document, &held->batch.origin))
+        held_free(&core->options.memory, held);
+    else if (admit(core, held) == CRDT_ERR_GAP)
+        pending_add(&core->pending, held);
+    retry_pending(core);
+    if (peer != NULL)
+        sync_caught_up(core, peer);
+}

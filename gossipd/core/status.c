@@ -1,0 +1,176 @@
+/* Facts about members and convergence, as JSON and as lines of INFO. */
+#include "gossipd/core/status.h"
+
+#include "gossipd/core/commands/text.h"
+#include "gossipd/core/machine.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *state_name(enum peer_state state)
+{
+    switch (state) {
+    case PEER_UP:
+        return "up";
+    case PEER_SUSPECT:
+        return "suspect";
+    case PEER_DOWN:
+        return "down";
+    }
+    return "down";
+}
+
+/* True when the peer's last word equals what is here, all of it closed. */
+static bool is_converged_with(const struct core *core, const struct peer *peer)
+{
+    return peer->state == PEER_UP && peer->has_word
+        && core->digest_version == core->version
+        && crdt_open_records(core->document) == 0
+        && memcmp(peer->context, core->digest.context, CRDT_HASH_BYTES) == 0
+        && memcmp(peer->heads, core->digest.heads, CRDT_HASH_BYTES) == 0;
+}
+
+static bool is_converged(const struct core *core)
+{
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        if (!is_converged_with(core, &core->peers[index]))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t lag_ms(struct core *core)
+{
+    uint64_t oldest_us = core->now_us;
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        struct peer *peer = &core->peers[index];
+        if (peer->link == 0)
+            continue;
+        uint64_t since_us = peer_lacking_since(peer, core->document, core->now_us);
+        if (since_us < oldest_us)
+            oldest_us = since_us;
+    }
+    return (core->now_us - oldest_us) / 1000;
+}
+
+static json_t *text_or_unknown(const char *text)
+{
+    json_t *json = json_string(text);
+    return json != NULL ? json : json_string("?");
+}
+
+static json_t *member_json(const char *name, const char *state, uint64_t missing_here,
+    uint64_t missing_there, uint64_t since_ms)
+{
+    return json_pack("{s:o, s:s, s:I, s:I, s:I}", "name", text_or_unknown(name), "state", state,
+        "missing_here", (json_int_t)missing_here, "missing_there", (json_int_t)missing_there,
+        "since_ms", (json_int_t)since_ms);
+}
+
+static json_t *members_json(const struct core *core)
+{
+    json_t *members = json_array();
+    json_t *self = member_json(
+        core->options.name, "up", 0, 0, (core->now_us - core->started_us) / 1000);
+    /* jansson refuses NULL and frees what it took, so that only the whole needs
+     * to be looked at. */
+    bool is_ok = json_object_set_new(self, "self", json_true()) == 0;
+    is_ok = json_array_append_new(members, self) == 0 && is_ok;
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        const struct peer *peer = &core->peers[index];
+        json_t *member = member_json(peer->member->name, state_name(peer->state),
+            peer_missing_here(peer, core->document), peer_missing_there(peer, core->document),
+            (core->now_us - peer->since_us) / 1000);
+        is_ok = json_array_append_new(members, member) == 0 && is_ok;
+    }
+    if (is_ok)
+        return members;
+    json_decref(members);
+    return NULL;
+}
+
+static void digest_hex(const struct core *core, char ret_hex[static 4 * CRDT_HASH_BYTES + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t both[2 * CRDT_HASH_BYTES] = {0};
+    if (core->digest_version == core->version) {
+        memcpy(both, core->digest.context, CRDT_HASH_BYTES);
+        memcpy(both + CRDT_HASH_BYTES, core->digest.heads, CRDT_HASH_BYTES);
+    }
+    for (size_t index = 0; index < sizeof both; index++) {
+        ret_hex[2 * index] = digits[both[index] >> 4];
+        ret_hex[2 * index + 1] = digits[both[index] & 15];
+    }
+    ret_hex[2 * sizeof both] = '\0';
+}
+
+enum crdt_status status_json(void *context, struct crdt_buffer *ret_json)
+{
+    struct core *core = context;
+    /* What is still open belongs to the answer. Where it cannot be closed now,
+     * as inside a transaction, the answer is: not converged. */
+    if (own_close(core) == CRDT_OK)
+        (void)!sync_digest(core);
+    char digest[4 * CRDT_HASH_BYTES + 1];
+    digest_hex(core, digest);
+    struct fields generation = {0};
+    fields_hex64(&generation, "", crdt_self(core->document).generation);
+    json_t *status = json_pack("{s:b, s:s, s:I, s:s, s:o}", "converged", is_converged(core),
+        "digest", digest, "lag_ms", (json_int_t)lag_ms(core), "generation",
+        generation.data + 1, "members", members_json(core));
+    char *text = status == NULL ? NULL : json_dumps(status, JSON_COMPACT);
+    json_decref(status);
+    if (text == NULL)
+        return CRDT_ERR_NOMEM;
+    enum crdt_status result = crdt_buffer_append(ret_json, text, strlen(text));
+    free(text);
+    return result;
+}
+
+static uint64_t refusals(const struct core *core)
+{
+    uint64_t count = 0;
+    for (size_t index = 0; index < REFUSED_COUNT; index++)
+        count += core->refusals[index];
+    return count;
+}
+
+static const char *durability_name(enum core_durability durability)
+{
+    switch (durability) {
+    case CORE_ALWAYS:
+        return "always";
+    case CORE_EVERYSEC:
+        return "everysec";
+    case CORE_NO:
+        return "no";
+    }
+    return "no";
+}
+
+enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
+{
+    struct core *core = context;
+    struct lines lines = {.buffer = ret_lines, .status = CRDT_OK};
+    uint64_t up_count = 0;
+    for (size_t index = 0; index < core->options.peer_count; index++)
+        up_count += core->peers[index].state == PEER_UP;
+    struct crdt_origin self = crdt_self(core->document);
+    struct fields generation = {0};
+    fields_hex64(&generation, "", self.generation);
+    lines_field(&lines, "crdt_generation", generation.data + 1);
+    lines_field_number(&lines, "crdt_own_seq", crdt_applied(core->document, &self));
+    lines_field(&lines, "crdt_durability", durability_name(core->durability));
+    lines_field_number(&lines, "crdt_members", core->options.peer_count + 1);
+    lines_field_number(&lines, "crdt_members_up", up_count + 1);
+    lines_field_number(&lines, "crdt_lag_ms", lag_ms(core));
+    lines_field_number(&lines, "crdt_feeds", crdt_feed_count(core->document));
+    lines_field_number(&lines, "crdt_pending_bytes", core->pending.bytes);
+    lines_field_number(&lines, "crdt_pending_evicted", core->pending.evicted);
+    lines_field_number(&lines, "crdt_verifying_bytes", core->verifying_bytes);
+    lines_field_number(&lines, "crdt_not_durable_bytes", core->journal.bytes);
+    lines_field_number(&lines, "crdt_refused", refusals(core));
+    lines_field_number(&lines, "crdt_forks", core->forks);
+    return lines.status;
+}

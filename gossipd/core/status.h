@@ -1,0 +1,27 @@
+/* What is told about the cluster as this node sees it.
+ *
+ * CRDT.STATUS is one JSON object:
+ *
+ *     converged   all members are up, and the last word of each equals what is
+ *                 here now, the open batch included
+ *     digest      hashes of context and heads, hex, without a blank between;
+ *                 zeros while memory is out
+ *     lag_ms      age of the oldest operation known to exist at a member that is
+ *                 up and not applied here; 0 when there is none
+ *     generation  of this node, 16 hexadecimal digits
+ *     members     this node first, marked "self": true, then the peers in the
+ *                 order of the configuration: name; state, one of up, suspect
+ *                 (link lost less than 5 s ago), down; missing_here and
+ *                 missing_there, operations that one side is known to have and
+ *                 the other not; since_ms, for how long it is in that state
+ */
+#ifndef GOSSIPD_CORE_STATUS_H
+#define GOSSIPD_CORE_STATUS_H
+
+#include <crdt.h>
+
+/* For the environment of commands; `context` is the core. */
+enum crdt_status status_json(void *context, struct crdt_buffer *ret_json);
+enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines);
+
+#endif

@@ -1,0 +1,323 @@
+/* The words on a link. Every second, and soon after things have become
+ * quiet, each side says in two hashes what it holds (COMPARE). Who hears
+ * something else than it holds itself says feed by feed what it has (SUMMARY),
+ * and whoever hears that sends what the other lacks (serve.c). */
+#include "gossipd/core/machine.h"
+
+#include "gossipd/wire/message.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool sync_digest(struct core *core)
+{
+    if (core->digest_version == core->version)
+        return true;
+    if (own_close(core) != CRDT_OK)
+        return false;
+    if (crdt_context_digest(core->document, &core->digest) != CRDT_OK)
+        return false;
+    core->digest_version = core->version;
+    return true;
+}
+
+bool sync_send_scratch(struct core *core, const struct peer *peer, bool is_bulk)
+{
+    struct crdt_bytes copy;
+    struct crdt_bytes bytes = crdt_buffer_bytes(&core->scratch);
+    if (outputs_copy(&core->outputs, bytes, &copy) != CRDT_OK)
+        return false;
+    struct core_output *output = outputs_add(&core->outputs, CORE_SEND);
+    if (output == NULL)
+        return false;
+    output->link = peer->link;
+    output->is_bulk = is_bulk;
+    output->bytes = copy;
+    return true;
+}
+
+/* Sends a message. What is lost for lack of memory is said again with the next
+ * heartbeat. */
+static void send_message(struct core *core, const struct peer *peer, const struct message *message)
+{
+    crdt_buffer_clear(&core->scratch);
+    if (message_write(&core->scratch, message) != CRDT_OK
+        || !sync_send_scratch(core, peer, false))
+        core_refuse(core, REFUSED_MEMORY, peer);
+}
+
+/* Now and then an equal context is taken as the occasion to prove that the
+ * state is equal too (invariant I12). */
+static bool is_proof_due(const struct core *core, const struct peer *peer)
+{
+    return peer->has_word && core->now_us - peer->proof_us >= PROOF_US
+        && memcmp(peer->context, core->digest.context, CRDT_HASH_BYTES) == 0
+        && memcmp(peer->heads, core->digest.heads, CRDT_HASH_BYTES) == 0
+        && crdt_open_records(core->document) == 0
+        && crdt_count(core->document, crdt_root(), CRDT_MAP) < PROOF_KEYS_MAX;
+}
+
+void sync_compare(struct core *core, struct peer *peer)
+{
+    /* Also when memory is out, or the next TICK would be wanted at once. */
+    peer->compared_version = core->version;
+    if (!sync_digest(core))
+        return;
+    struct message message = {.kind = MESSAGE_COMPARE};
+    struct message_compare *compare = &message.as.compare;
+    memcpy(compare->context, core->digest.context, CRDT_HASH_BYTES);
+    memcpy(compare->heads, core->digest.heads, CRDT_HASH_BYTES);
+    compare->is_durable = core->journal.first == NULL;
+    struct crdt_digest proof;
+    if (is_proof_due(core, peer) && crdt_digest(core->document, &proof) == CRDT_OK) {
+        compare->has_state = true;
+        memcpy(compare->state, proof.state, CRDT_HASH_BYTES);
+        peer->proof_us = core->now_us;
+    }
+    peer->compared_version = core->version;
+    send_message(core, peer, &message);
+}
+
+/* What this node says it has: what is applied here, but of its own batches only
+ * those that may be known. */
+static enum crdt_status take_claims(struct core *core)
+{
+    enum crdt_status status = vector_take(&core->claims, core->document);
+    if (status != CRDT_OK)
+        return status;
+    const struct held *held = core->journal.first;
+    for (; held != NULL && core->journal.own_count > 0; held = held->next) {
+        if (held->ordinal == 0 || held->is_sent)
+            continue;
+        if (vector_get(&core->claims, &held->batch.origin) >= held->batch.first_seq)
+            vector_update(&core->claims, &held->batch.origin, held->batch.first_seq - 1);
+    }
+    return CRDT_OK;
+}
+
+void sync_summarize(struct core *core, struct peer *peer, bool is_reply)
+{
+    peer->must_summarize = false;
+    crdt_buffer_clear(&core->summary);
+    if (take_claims(core) != CRDT_OK
+        || crdt_summary_write(core->claims.items, core->claims.count, &core->summary)
+            != CRDT_OK) {
+        core_refuse(core, REFUSED_MEMORY, peer);
+        return;
+    }
+    struct message message = {.kind = MESSAGE_SUMMARY,
+        .as.summary = {.is_reply = is_reply, .summary = crdt_buffer_bytes(&core->summary)}};
+    send_message(core, peer, &message);
+}
+
+void sync_acknowledge(struct core *core, struct peer *peer)
+{
+    const struct vector *durable = &core->journal.durable;
+    crdt_buffer_clear(&core->summary);
+    if (crdt_summary_write(durable->items, durable->count, &core->summary) != CRDT_OK) {
+        core_refuse(core, REFUSED_MEMORY, peer);
+        return;
+    }
+    peer->acked_version = core->durable_version;
+    struct message message = {.kind = MESSAGE_ACK,
+        .as.ack = {.summary = crdt_buffer_bytes(&core->summary)}};
+    send_message(core, peer, &message);
+}
+
+/* The peer has, or has durably, all that is applied here. */
+static void take_equal(struct core *core, struct peer *peer, bool is_durable)
+{
+    if (vector_take(&core->claims, core->document) != CRDT_OK)
+        return;
+    for (size_t index = 0; index < core->claims.count; index++) {
+        const struct crdt_dot *dot = &core->claims.items[index];
+        if (peer_has(peer, &dot->origin, dot->seq, core->now_us) != CRDT_OK)
+            return;
+        if (is_durable && vector_set(&peer->acked, &dot->origin, dot->seq) != CRDT_OK)
+            return;
+    }
+    if (is_durable) {
+        peer->has_ack_to_use = true;
+        core->is_fold_stale = true;
+    }
+}
+
+static void check_proof(struct core *core, struct peer *peer, const struct message_compare *theirs)
+{
+    struct crdt_digest ours;
+    if (core->now_us - peer->proof_us < PROOF_US / 2
+        || crdt_open_records(core->document) > 0
+        || crdt_count(core->document, crdt_root(), CRDT_MAP) >= PROOF_KEYS_MAX
+        || crdt_digest(core->document, &ours) != CRDT_OK)
+        return;
+    peer->proof_us = core->now_us;
+    if (memcmp(ours.state, theirs->state, CRDT_HASH_BYTES) == 0)
+        return;
+    struct fields fields = {0};
+    fields_text(&fields, "member", peer->member->name);
+    fields_hex(&fields, "context", ours.context, CRDT_HASH_BYTES);
+    fields_hex(&fields, "state_here", ours.state, CRDT_HASH_BYTES);
+    fields_hex(&fields, "state_there", theirs->state, CRDT_HASH_BYTES);
+    core_event(core, CORE_EVENT_DIVERGED, CORE_ALARM, &fields);
+}
+
+/* The same seqs with other heads: somewhere one origin has two histories. */
+static void tell_fork(struct core *core, const struct peer *peer)
+{
+    if (core->forked_us != 0 && core->now_us - core->forked_us < PROOF_US)
+        return;
+    core->forked_us = core->now_us;
+    struct fields fields = {0};
+    fields_text(&fields, "member", peer->member->name);
+    fields_hex(&fields, "heads_here", core->digest.heads, CRDT_HASH_BYTES);
+    fields_hex(&fields, "heads_there", peer->heads, CRDT_HASH_BYTES);
+    core_event(core, CORE_EVENT_FORK, CORE_ALARM, &fields);
+}
+
+/* Weighs the peer's last word; asks for what is missing. */
+static bool is_word_equal(struct core *core, struct peer *peer)
+{
+    bool is_context_equal = memcmp(peer->context, core->digest.context, CRDT_HASH_BYTES) == 0;
+    bool are_heads_equal = memcmp(peer->heads, core->digest.heads, CRDT_HASH_BYTES) == 0;
+    if (is_context_equal && !are_heads_equal)
+        tell_fork(core, peer);
+    return is_context_equal && are_heads_equal;
+}
+
+static void take_compare(struct core *core, struct peer *peer, const struct message_compare *word)
+{
+    peer->has_word = true;
+    memcpy(peer->context, word->context, CRDT_HASH_BYTES);
+    memcpy(peer->heads, word->heads, CRDT_HASH_BYTES);
+    if (!sync_digest(core))
+        return;
+    if (is_word_equal(core, peer)) {
+        take_equal(core, peer, word->is_durable);
+        if (word->has_state)
+            check_proof(core, peer, word);
+        return;
+    }
+    /* What it sent before this word may still be on its way through the checks:
+     * the answer waits for that, and so keeps its pace. */
+    peer->must_summarize = true;
+    sync_caught_up(core, peer);
+}
+
+void sync_caught_up(struct core *core, struct peer *peer)
+{
+    if (peer->link == 0 || !peer->must_summarize || peer->verifying_count > 0)
+        return;
+    if (!sync_digest(core))
+        return;
+    if (is_word_equal(core, peer)) {
+        peer->must_summarize = false;
+        take_equal(core, peer, false);
+        return;
+    }
+    sync_summarize(core, peer, false);
+}
+
+/* Only origins of members count: of others nothing would be taken. */
+static void keep_members(struct core *core, struct vector *vector)
+{
+    size_t kept = 0;
+    for (size_t index = 0; index < vector->count; index++) {
+        const uint8_t *key = vector->items[index].origin.key;
+        if (memcmp(key, core->options.key, CRDT_KEY_BYTES) == 0
+            || core_peer_by_key(core, key) != NULL)
+            vector->items[kept++] = vector->items[index];
+    }
+    vector->count = kept;
+}
+
+/* Reads a summary into `core->claims`; closes the link when it is malformed. */
+static bool read_claims(struct core *core, struct peer *peer, struct crdt_bytes summary)
+{
+    enum crdt_status status = vector_read(&core->claims, summary);
+    if (status == CRDT_OK) {
+        keep_members(core, &core->claims);
+        return true;
+    }
+    if (status == CRDT_ERR_NOMEM) {
+        core_refuse(core, REFUSED_MEMORY, peer);
+        return false;
+    }
+    core_refuse(core, REFUSED_MALFORMED, peer);
+    links_close(core, peer);
+    return false;
+}
+
+/* Remembers what the peer has; true when memory sufficed. */
+static bool take_claims_of(struct core *core, struct peer *peer)
+{
+    for (size_t index = 0; index < core->claims.count; index++) {
+        const struct crdt_dot *dot = &core->claims.items[index];
+        if (peer_has(peer, &dot->origin, dot->seq, core->now_us) != CRDT_OK) {
+            core_refuse(core, REFUSED_MEMORY, peer);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void take_summary(struct core *core, struct peer *peer, const struct message_summary *word)
+{
+    if (!read_claims(core, peer, word->summary))
+        return;
+    if (!peer->has_summary) {
+        /* Also a peer that has lost what it had says so with this. */
+        vector_clear(&peer->said);
+        vector_clear(&peer->lacked);
+        vector_clear(&peer->lacked_us);
+    }
+    if (!take_claims_of(core, peer))
+        return;
+    peer_unstick(peer, core->now_us);
+    bool is_lacking_here =
+        peer_lacking_since(peer, core->document, core->now_us) != UINT64_MAX;
+    if (is_lacking_here && !word->is_reply)
+        sync_summarize(core, peer, true);
+    serve_round(core, peer);
+    peer->has_summary = true;
+}
+
+static void take_ack(struct core *core, struct peer *peer, struct crdt_bytes summary)
+{
+    if (!read_claims(core, peer, summary))
+        return;
+    if (!take_claims_of(core, peer))
+        return;
+    struct vector before = peer->acked;
+    peer->acked = core->claims;
+    core->claims = before;
+    peer->has_ack_to_use = true;
+    core->is_fold_stale = true;
+}
+
+void sync_frame(struct core *core, const struct core_input *input)
+{
+    struct peer *peer = core_peer_by_link(core, input->link);
+    if (peer == NULL || core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING)
+        return;
+    peer->heard_us = core->now_us;
+    struct message message;
+    if (message_read(input->bytes, &message) != CRDT_OK) {
+        core_refuse(core, REFUSED_MALFORMED, peer);
+        links_close(core, peer);
+        return;
+    }
+    switch (message.kind) {
+    case MESSAGE_COMPARE:
+        take_compare(core, peer, &message.as.compare);
+        break;
+    case MESSAGE_SUMMARY:
+        take_summary(core, peer, &message.as.summary);
+        break;
+    case MESSAGE_BATCH:
+        receive_batch(core, peer, message.as.batch.batch, message.as.batch.signature);
+        break;
+    case MESSAGE_ACK:
+        take_ack(core, peer, message.as.ack.summary);
+        break;
+    }
+}

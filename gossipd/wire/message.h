@@ -1,0 +1,64 @@
+/* Messages between cores: bytes <-> structs, pure.
+ *
+ * A message is a row of tokens of libcrdt's codec; the first one is its kind.
+ * Framing, pieces and the proof of who speaks are below (frame, handshake);
+ * what a message means is above (core). Everything read here is hostile.
+ */
+#ifndef GOSSIPD_WIRE_MESSAGE_H
+#define GOSSIPD_WIRE_MESSAGE_H
+
+#include <crdt.h>
+
+#include "gossipd/limits.h"
+
+#define MESSAGE_SIGNATURE_BYTES 64
+
+enum message_kind {
+    MESSAGE_COMPARE = 1, /* what I hold, in two hashes; also the heartbeat          */
+    MESSAGE_SUMMARY = 2, /* what I have applied, feed by feed                       */
+    MESSAGE_BATCH = 3,   /* a batch as its origin signed it                         */
+    MESSAGE_ACK = 4,     /* what is durable here, feed by feed                      */
+};
+
+struct message_compare {
+    uint8_t context[CRDT_HASH_BYTES];
+    uint8_t heads[CRDT_HASH_BYTES];
+    bool is_durable; /* all that the hashes stand for survives a crash here        */
+    bool has_state;  /* `state` is given, now and then: proof of an equal state    */
+    uint8_t state[CRDT_HASH_BYTES];
+};
+
+struct message_summary {
+    bool is_reply; /* sent because of a summary: wants none back                    */
+    struct crdt_bytes summary;
+};
+
+struct message_batch {
+    uint8_t signature[MESSAGE_SIGNATURE_BYTES];
+    struct crdt_bytes batch;
+};
+
+struct message_ack {
+    struct crdt_bytes summary;
+};
+
+struct message {
+    enum message_kind kind;
+    union {
+        struct message_compare compare;
+        struct message_summary summary;
+        struct message_batch batch;
+        struct message_ack ack;
+    } as;
+};
+
+/* Reads one whole message. Bytes inside it point into `bytes`. MALFORMED on
+ * anything unexpected, bytes after the message included. */
+CRDT_MUST_CHECK enum crdt_status message_read(
+    struct crdt_bytes bytes, struct message *ret_message);
+
+/* Appends one message; NOMEM leaves the buffer as it was. */
+CRDT_MUST_CHECK enum crdt_status message_write(
+    struct crdt_buffer *buffer, const struct message *message);
+
+#endif
