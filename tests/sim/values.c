@@ -7,6 +7,7 @@
 
 #define KEY_COUNT 6 /* as commands.c numbers them: c0 c1 s0 s1 h0 h1 */
 #define FIELD_COUNT 5
+#define REPLY_BYTES 256 /* a digest has 194 */
 
 static void values_command(struct command *command, int key, int field)
 {
@@ -40,7 +41,9 @@ static bool values_fit(const struct model_value *value, int key, const struct cr
     return false;
 }
 
-static void values_check(struct simulator *sim, size_t node, int key, int field)
+/* Reads one place on one node; `first` is what the first node said. */
+static void values_check(struct simulator *sim, size_t node, int key, int field,
+    char first[static REPLY_BYTES])
 {
     struct command command;
     values_command(&command, key, field);
@@ -49,17 +52,24 @@ static void values_check(struct simulator *sim, size_t node, int key, int field)
         simulator_fail(sim, "n%zu: no reply to a read in a calm cluster", node + 1);
         return;
     }
+    char text[REPLY_BYTES];
+    snprintf(text, sizeof text, "%.*s", (int)reply->size, (const char *)reply->data);
+    if (node == 0)
+        memcpy(first, text, sizeof text);
+    const char *name = command.count > 2 ? command.arguments[2] : "";
+    if (strcmp(first, text) != 0)
+        simulator_fail(sim, "n1 and n%zu: %s %s %s reads %s and %s", node + 1,
+            command.arguments[0], command.arguments[1], name, first, text);
+    if (!sim->is_model_exact)
+        return;
     struct model_value value
         = model_read(&sim->model, &sim->nodes[node].context, key, field);
-    if (values_fit(&value, key, reply))
-        return;
-    simulator_fail(sim,
-        "n%zu: %s %s %s reads %.*s, the model: %s, sum %lld, %zu values, the first %lld",
-        node + 1, command.arguments[0], command.arguments[1],
-        command.count > 2 ? command.arguments[2] : "",
-        (int)(reply->size < 60 ? reply->size : 60), (const char *)reply->data,
-        value.exists ? "there" : "absent", (long long)value.sum, value.base_count,
-        (long long)value.bases[0]);
+    if (!values_fit(&value, key, reply))
+        simulator_fail(sim,
+            "n%zu: %s %s %s reads %s, the model: %s, sum %lld, %zu values, the first %lld",
+            node + 1, command.arguments[0], command.arguments[1], name, text,
+            value.exists ? "there" : "absent", (long long)value.sum, value.base_count,
+            (long long)value.bases[0]);
 }
 
 static void values_digest(struct simulator *sim, size_t node, char *ret_text, size_t text_bytes)
@@ -75,15 +85,16 @@ static void values_digest(struct simulator *sim, size_t node, char *ret_text, si
 
 void invariants_values(struct simulator *sim)
 {
-    char first[256] = "", digest[256] = "";
+    char first[REPLY_BYTES] = "", digest[REPLY_BYTES] = "";
     for (size_t node = 0; node < sim->node_count && !sim->is_broken; node++) {
         values_digest(sim, node, digest, sizeof digest);
         if (node == 0)
             memcpy(first, digest, sizeof first);
         if (!sim->is_broken && strcmp(first, digest) != 0)
             simulator_fail(sim, "n1 and n%zu: equal contexts, CRDT.DIGEST differs", node + 1);
-        for (int key = 0; key < KEY_COUNT && sim->is_model_exact; key++)
-            for (int field = 0; field < (key < 2 ? 1 : FIELD_COUNT) && !sim->is_broken; field++)
-                values_check(sim, node, key, field);
     }
+    for (int key = 0; key < KEY_COUNT; key++)
+        for (int field = 0; field < (key < 2 ? 1 : FIELD_COUNT); field++)
+            for (size_t node = 0; node < sim->node_count && !sim->is_broken; node++)
+                values_check(sim, node, key, field, first);
 }
