@@ -140,7 +140,9 @@ START_TEST(whatever_is_not_shortest_or_of_another_type_is_refused)
         uint64_t u = 77;
         int64_t s = 77;
         struct crdt_bytes bytes = {&u, 77};
-        ck_assert_int_eq(crdt_read_uint(&input, UINT64_MAX, &u), CRDT_ERR_MALFORMED);
+        ck_assert_msg(crdt_read_uint(&input, UINT64_MAX, &u) == CRDT_ERR_MALFORMED,
+            "form %u, first byte %02x, is read as a number", (unsigned)i,
+            *(const uint8_t *)input.data);
         ck_assert_int_eq(crdt_read_int(&input, &s), CRDT_ERR_MALFORMED);
         ck_assert_int_eq(crdt_read_bytes(&input, 1000, &bytes), CRDT_ERR_MALFORMED);
         ck_assert_ptr_eq(input.data, foreign[i].bytes);
