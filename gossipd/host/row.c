@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "gossipd/host/memory.h"
-
-#define ROW_CAPACITY_FIRST 16
+#include "gossipd/core/memory.h"
 
 size_t row_bytes(const struct row *row)
 {
@@ -68,28 +66,14 @@ void fetched_free(struct fetched *fetched)
     memory_free(&memory, fetched, sizeof *fetched);
 }
 
-static bool fetched_grow(struct fetched *fetched)
-{
-    if (fetched->row_count < fetched->row_capacity) {
-        return true;
-    }
-    size_t size = sizeof *fetched->rows;
-    size_t capacity =
-        fetched->row_capacity == 0 ? ROW_CAPACITY_FIRST : 2 * fetched->row_capacity;
-    struct core_row *rows = fetched->memory.reallocate(fetched->memory.context, fetched->rows,
-        fetched->row_capacity * size, capacity * size);
-    if (rows == NULL) {
-        return false;
-    }
-    fetched->rows = rows;
-    fetched->row_capacity = capacity;
-    return true;
-}
-
 bool fetched_add(struct fetched *fetched, struct crdt_bytes batch,
     const uint8_t signature[static CORE_SIGNATURE_BYTES])
 {
-    if (!fetched_grow(fetched) ||
+    void *rows = fetched->rows;
+    bool has_room = memory_grow(&fetched->memory, &rows, &fetched->row_capacity,
+        fetched->row_count + 1, sizeof *fetched->rows);
+    fetched->rows = rows;
+    if (!has_room ||
         crdt_buffer_append(&fetched->bytes, batch.data, batch.size) != CRDT_OK) {
         return false;
     }

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gossipd/core/memory.h"
 #include "gossipd/host/clock.h"
-#include "gossipd/host/memory.h"
 #include "gossipd/limits.h"
 
 #define EXIT_FSYNC_FAILED 70 /* EX_SOFTWARE: whoever supervises us starts us again */

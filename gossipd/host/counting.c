@@ -1,8 +1,7 @@
-/* Memory that is counted. See memory.h. */
-#include "gossipd/host/memory.h"
+/* Memory that is counted. See counting.h. */
+#include "gossipd/host/counting.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static void peak_raise(struct counting_memory *counter, size_t used)
 {
@@ -34,30 +33,17 @@ static void *counting_reallocate(void *context, void *block, size_t old_bytes, s
     return moved;
 }
 
-struct crdt_memory memory_hook(struct counting_memory *counter)
+struct crdt_memory counting_hook(struct counting_memory *counter)
 {
     return (struct crdt_memory){.reallocate = counting_reallocate, .context = counter};
 }
 
-size_t memory_used(const struct counting_memory *counter)
+size_t counting_used(const struct counting_memory *counter)
 {
     return atomic_load_explicit(&counter->used_bytes, memory_order_relaxed);
 }
 
-size_t memory_peak(const struct counting_memory *counter)
+size_t counting_peak(const struct counting_memory *counter)
 {
     return atomic_load_explicit(&counter->peak_bytes, memory_order_relaxed);
-}
-
-void *memory_new(const struct crdt_memory *memory, size_t bytes)
-{
-    void *block = memory->reallocate(memory->context, NULL, 0, bytes);
-    return block == NULL ? NULL : memset(block, 0, bytes);
-}
-
-void memory_free(const struct crdt_memory *memory, void *block, size_t bytes)
-{
-    if (block != NULL) {
-        memory->reallocate(memory->context, block, bytes, 0);
-    }
 }

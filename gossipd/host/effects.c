@@ -1,0 +1,124 @@
+/* Carries out what the core puts out. See effects.h. */
+#include "gossipd/host/effects.h"
+
+#include <string.h>
+
+static const char *event_name(enum core_event event)
+{
+    switch (event) {
+    case CORE_EVENT_SERVING: return "serving";
+    case CORE_EVENT_STOPPED: return "stopped";
+    case CORE_EVENT_GENERATION: return "generation";
+    case CORE_EVENT_MEMBER_UP: return "member-up";
+    case CORE_EVENT_MEMBER_DOWN: return "member-down";
+    case CORE_EVENT_DROPPED: return "dropped";
+    case CORE_EVENT_FORK: return "fork";
+    case CORE_EVENT_DIVERGED: return "diverged";
+    case CORE_EVENT_CLOCK_AHEAD: return "clock-ahead";
+    case CORE_EVENT_STORE_FAILED: return "store-failed";
+    case CORE_EVENT_STORE_BACK: return "store-back";
+    }
+    return "unknown";
+}
+
+static void serve(struct loop *loop)
+{
+    struct failure failure = {{0}};
+    if (loop->is_stopping || loop->is_serving) {
+        return;
+    }
+    if (!loop_serve(loop, &failure)) {
+        log_write(CORE_ALARM, "cannot-serve", "reason=\"%s\"", failure.text);
+        loop->exit_code = 1;
+        ev_break(loop->ev, EVBREAK_ALL);
+        return;
+    }
+    log_write(CORE_INFO, "serving", "name=%s bind=%s port=%s unixsocket=\"%s\"",
+        loop->config->name, loop->config->bind, loop->config->port, loop->config->unixsocket);
+}
+
+static void on_event(struct loop *loop, const struct core_output *output)
+{
+    if (output->event == CORE_EVENT_SERVING) {
+        serve(loop);
+        return;
+    }
+    if (output->event == CORE_EVENT_STOPPED) {
+        loop->is_stopped = true;
+    }
+    log_write(output->level, event_name(output->event), "%s",
+        output->text != NULL ? output->text : "");
+}
+
+static void store(struct loop *loop, const struct core_output *output)
+{
+    if (!store_append(loop->store, output, core_durability(loop->core))) {
+        loop_die_of_memory();
+    }
+    if (output->kind == CORE_STORE) {
+        cache_add(&loop->cache, output);
+    }
+}
+
+/* Checks the signature here and now, 76 us each; the answer has its turn after
+ * the other outputs, so a thread could give it as well. */
+static void verify(struct loop *loop, const struct core_output *output)
+{
+    const struct core_input input = {
+        .kind = CORE_VERIFIED,
+        .number = output->number,
+        .is_ok = identity_verify(
+            output->key, output->bytes.data, output->bytes.size, output->signature),
+    };
+    loop_defer(loop, &input);
+}
+
+static void fetch(struct loop *loop, const struct core_output *output)
+{
+    struct deferred *deferred = loop_defer_slot(loop);
+    deferred->is_fetch = true;
+    deferred->input.number = output->number;
+    deferred->from = output->from;
+    deferred->bytes_max = output->bytes_max;
+}
+
+void effect_of(struct loop *loop, const struct core_output *output)
+{
+    switch (output->kind) {
+    case CORE_STORE: store(loop, output); break;
+    case CORE_STORE_MARK: store(loop, output); break;
+    case CORE_FETCH: fetch(loop, output); break;
+    case CORE_VERIFY: verify(loop, output); break;
+    case CORE_SEND: mesh_send(loop, output->link, output->is_bulk, output->bytes); break;
+    case CORE_CONNECT: mesh_dial(loop, output->peer); break;
+    case CORE_CLOSE_LINK: mesh_hang_up(loop, output->link); break;
+    case CORE_REPLY: connections_reply(loop, output->client, output->bytes); break;
+    case CORE_CLOSE_CLIENT: connections_finish(loop, output->client); break;
+    case CORE_EVENT: on_event(loop, output); break;
+    }
+}
+
+void effect_fetched(struct loop *loop, const struct fetched *fetched)
+{
+    struct core_input input = {
+        .kind = CORE_FETCHED,
+        .number = fetched->id,
+        .is_ok = fetched->is_ok,
+        .rows = fetched->rows,
+        .row_count = fetched->row_count,
+    };
+    loop_step(loop, &input);
+}
+
+void effect_fetch(struct loop *loop, const struct deferred *deferred)
+{
+    uint64_t id = deferred->input.number;
+    struct fetched *fetched = fetched_new(&loop->memory_store, id);
+    if (fetched != NULL &&
+        cache_fetch(&loop->cache, &deferred->from, deferred->bytes_max, fetched)) {
+        effect_fetched(loop, fetched);
+    } else if (!store_fetch(loop->store, id, &deferred->from, deferred->bytes_max)) {
+        loop_die_of_memory();
+    }
+    fetched_free(fetched);
+}

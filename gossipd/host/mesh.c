@@ -1,0 +1,175 @@
+/* All links of this node. See mesh.h. */
+#include "gossipd/host/mesh.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gossipd/host/loop.h"
+#include "gossipd/host/socket.h"
+
+static bool is_known(void *context, const uint8_t key[static CRDT_KEY_BYTES])
+{
+    const struct loop *loop = context;
+    for (size_t i = 0; i < loop->config->peer_count; i++) {
+        if (memcmp(loop->config->peers[i].key, key, CRDT_KEY_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void sign(void *context, const uint8_t *message, size_t message_bytes,
+    uint8_t ret_signature[static HANDSHAKE_SIGNATURE_BYTES])
+{
+    struct loop *loop = context;
+    identity_sign(loop->identity, message, message_bytes, ret_signature);
+}
+
+static bool verify(void *context, const uint8_t key[static CRDT_KEY_BYTES],
+    const uint8_t *message, size_t message_bytes,
+    const uint8_t signature[static HANDSHAKE_SIGNATURE_BYTES])
+{
+    (void)context;
+    return identity_verify(key, message, message_bytes, signature);
+}
+
+void mesh_init(struct loop *loop, const uint8_t cluster_id[static CRDT_HASH_BYTES])
+{
+    loop->mesh = (struct mesh){0};
+    struct handshake_identity *identity = &loop->mesh.identity;
+    *identity = (struct handshake_identity){
+        .is_known = is_known, .sign = sign, .verify = verify, .context = loop};
+    memcpy(identity->cluster_id, cluster_id, CRDT_HASH_BYTES);
+    memcpy(identity->key, loop->identity->key, CRDT_KEY_BYTES);
+}
+
+static struct link *look_up(const struct mesh *all, uint64_t id)
+{
+    size_t slot = (size_t)(id & LINK_SLOT_MASK);
+    struct link *link = slot < LINKS_MAX ? all->slots[slot] : NULL;
+    bool is_same = link != NULL && link->id == id && link->state != LINK_CLOSED;
+    return is_same ? link : NULL;
+}
+
+static bool admit(struct loop *loop, int fd)
+{
+    struct link *link =
+        loop->mesh.half_open < LINKS_HALF_OPEN_MAX ? link_new(loop, false) : NULL;
+    if (link == NULL) {
+        return false;
+    }
+    loop->mesh.half_open++;
+    link_accepted(link, fd);
+    return true;
+}
+
+bool mesh_listen(struct loop *loop, struct failure *failure)
+{
+    const struct config_address *address = &loop->config->peer_address;
+    int fd = -1;
+    if (!socket_listen(address->host, address->port, &fd, failure)) {
+        return false;
+    }
+    listener_open(&loop->mesh.listener, loop, fd, admit, "");
+    return true;
+}
+
+void mesh_dial(struct loop *loop, size_t peer)
+{
+    assert(peer < loop->config->peer_count);
+    struct link *link = link_new(loop, true);
+    if (link == NULL) {
+        log_write(CORE_WARNING, "link-failed", "peer=%s reason=\"too many links\"",
+            loop->config->peers[peer].name);
+        return;
+    }
+    link->peer = peer;
+    ev_timer_start(loop->ev, &link->deadline);
+    struct resolve_answer answer;
+    if (resolver_ask(loop->resolver, link->id, &loop->config->peer_addresses[peer], &answer)) {
+        link_connect(link, &answer);
+    }
+}
+
+void mesh_resolved(struct loop *loop)
+{
+    struct resolve_answer *answer = resolver_take(loop->resolver);
+    while (answer != NULL) {
+        struct resolve_answer *next = answer->next;
+        struct link *link = look_up(&loop->mesh, answer->id);
+        if (link != NULL) {
+            link_connect(link, answer);
+        }
+        free(answer);
+        answer = next;
+    }
+}
+
+void mesh_send(struct loop *loop, uint64_t id, bool is_bulk, struct crdt_bytes bytes)
+{
+    struct link *link = look_up(&loop->mesh, id);
+    if (link == NULL || link->state != LINK_UP) {
+        return;
+    }
+    size_t bulk = frame_writer_bytes(&link->writer, FRAME_BULK);
+    size_t queued = bulk + frame_writer_bytes(&link->writer, FRAME_CONTROL) + link_unsent(link);
+    if (is_bulk && bulk > LINK_BULK_BYTES_MAX) {
+        link->dropped++;
+        return;
+    }
+    if (queued + bytes.size > LINK_QUEUE_BYTES_MAX) {
+        link_say_failed(link, "it does not read: the send queue is full");
+        link_shut(link, true);
+        return;
+    }
+    link_push(link, is_bulk ? FRAME_BULK : FRAME_CONTROL, bytes);
+}
+
+void mesh_hang_up(struct loop *loop, uint64_t id)
+{
+    struct link *link = look_up(&loop->mesh, id);
+    if (link != NULL) {
+        link_shut(link, false);
+    }
+}
+
+void mesh_turn(struct loop *loop)
+{
+    struct link *link = loop->mesh.visit;
+    loop->mesh.visit = NULL;
+    while (link != NULL) {
+        struct link *next = link->next;
+        if (link->state == LINK_CLOSED) {
+            link_free(link);
+        } else {
+            link->is_queued = false;
+            link_flush(link);
+        }
+        link = next;
+    }
+}
+
+void mesh_resume(struct loop *loop)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        struct link *link = loop->mesh.slots[i];
+        if (link != NULL && link->is_choked && link->fd >= 0) {
+            link->is_choked = false;
+            ev_io_start(loop->ev, &link->readable);
+        }
+    }
+}
+
+void mesh_close(struct loop *loop)
+{
+    listener_close(&loop->mesh.listener);
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        struct link *link = loop->mesh.slots[i];
+        if (link != NULL) {
+            link_shut(link, false);
+            link_free(link);
+        }
+    }
+    loop->mesh.visit = NULL;
+}

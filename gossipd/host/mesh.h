@@ -1,0 +1,37 @@
+/* All links of this node: the port for peers, dialling, sending. */
+#ifndef GOSSIPD_HOST_MESH_H
+#define GOSSIPD_HOST_MESH_H
+
+#include "gossipd/host/link.h"
+#include "gossipd/host/listener.h"
+#include "gossipd/host/log.h"
+
+struct mesh {
+    struct link *slots[LINKS_MAX];
+    size_t half_open;          /* accepted, key not proved yet                  */
+    uint64_t serial;
+    struct link *visit;        /* with output that waits, or closed             */
+    struct handshake_identity identity;
+    struct listener listener;
+};
+
+/* `cluster_id` is what both sides of a link must agree on. */
+void mesh_init(struct loop *loop, const uint8_t cluster_id[static CRDT_HASH_BYTES]);
+void mesh_close(struct loop *loop);
+
+/* Opens the port for peers. */
+bool mesh_listen(struct loop *loop, struct failure *failure);
+
+/* Outputs of the core; ids of links that are gone are ignored. */
+void mesh_dial(struct loop *loop, size_t peer);
+void mesh_send(struct loop *loop, uint64_t id, bool is_bulk, struct crdt_bytes bytes);
+void mesh_hang_up(struct loop *loop, uint64_t id);
+
+/* Takes the answers of the resolver. */
+void mesh_resolved(struct loop *loop);
+/* Before the loop sleeps: writes, and frees what was closed. */
+void mesh_turn(struct loop *loop);
+/* The store has room again: everyone is read again. */
+void mesh_resume(struct loop *loop);
+
+#endif

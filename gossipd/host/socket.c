@@ -1,0 +1,159 @@
+/* Sockets. See socket.h. */
+#include "gossipd/host/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 511 /* connections the kernel holds for us, as in Redis  */
+
+static bool make_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+        fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+static int close_keeping_errno(int fd)
+{
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static int listen_at(const struct addrinfo *address)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (!make_nonblocking(fd) || bind(fd, address->ai_addr, address->ai_addrlen) != 0 ||
+        listen(fd, LISTEN_BACKLOG) != 0) {
+        return close_keeping_errno(fd);
+    }
+    return fd;
+}
+
+bool socket_listen(const char *host, const char *port, int *ret_fd, struct failure *failure)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *addresses = NULL;
+    int code = getaddrinfo(host, port, &hints, &addresses);
+    if (code != 0) {
+        return failure_say(failure, "cannot listen at %s:%s: %s", host, port,
+            gai_strerror(code));
+    }
+    int fd = listen_at(addresses);
+    int error = errno;
+    freeaddrinfo(addresses);
+    if (fd < 0) {
+        return failure_say(failure, "cannot listen at %s:%s: %s%s", host, port, strerror(error),
+            error == EADDRINUSE ? "; choose another port or stop who uses it" : "");
+    }
+    *ret_fd = fd;
+    return true;
+}
+
+bool socket_listen_path(const char *path, int *ret_fd, struct failure *failure)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        return failure_say(failure, "the socket path %s has more than %zu characters, which the "
+            "kernel does not take: set `unixsocket` to a shorter one", path,
+            sizeof address.sun_path - 1);
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) {
+        return failure_say(failure, "cannot make a socket: %s", strerror(errno));
+    }
+    /* The directory's lock is ours, so a socket file in it is a dead one's. */
+    struct stat facts;
+    if (lstat(path, &facts) == 0 && S_ISSOCK(facts.st_mode)) {
+        unlink(path);
+    }
+    mode_t mask = umask(0177);
+    bool is_bound = make_nonblocking(fd) &&
+        bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    int error = errno;
+    umask(mask);
+    if (!is_bound || listen(fd, LISTEN_BACKLOG) != 0) {
+        error = is_bound ? errno : error;
+        close(fd);
+        return failure_say(failure, "cannot listen at %s: %s", path, strerror(error));
+    }
+    *ret_fd = fd;
+    return true;
+}
+
+int socket_accept(int listener)
+{
+    int fd = accept(listener, NULL, NULL);
+    if (fd >= 0 && !make_nonblocking(fd)) {
+        return close_keeping_errno(fd);
+    }
+    return fd;
+}
+
+/* Binds to a numeric source address; a packet filter can then tell the nodes of
+ * one host apart. */
+static bool bind_source(int fd, const char *source)
+{
+    const struct addrinfo hints = {
+        .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_PASSIVE};
+    struct addrinfo *address = NULL;
+    if (getaddrinfo(source, NULL, &hints, &address) != 0) {
+        errno = EADDRNOTAVAIL;
+        return false;
+    }
+    bool is_bound = bind(fd, address->ai_addr, address->ai_addrlen) == 0;
+    int error = errno;
+    freeaddrinfo(address);
+    errno = error;
+    return is_bound;
+}
+
+int socket_dial(const struct sockaddr *address, socklen_t address_bytes, const char *source)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    if (!make_nonblocking(fd) || (source[0] != '\0' && !bind_source(fd, source)) ||
+        (connect(fd, address, address_bytes) != 0 && errno != EINPROGRESS)) {
+        return close_keeping_errno(fd);
+    }
+    return fd;
+}
+
+void socket_set_nodelay(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void socket_peer_text(int fd, char ret_text[static SOCKET_TEXT_BYTES])
+{
+    struct sockaddr_storage address = {0};
+    socklen_t address_bytes = sizeof address;
+    char host[64] = "?";
+    char port[16] = "?";
+    snprintf(ret_text, SOCKET_TEXT_BYTES, "unix socket");
+    if (getpeername(fd, (struct sockaddr *)&address, &address_bytes) == 0 &&
+        address.ss_family != AF_UNIX &&
+        getnameinfo((const struct sockaddr *)&address, address_bytes, host, sizeof host, port,
+            sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        snprintf(ret_text, SOCKET_TEXT_BYTES, "%s:%s", host, port);
+    }
+}
