@@ -78,7 +78,7 @@ run_tests() {
     shift
     step "test $folder $*"
     rm -f "$folder/meson-logs/testlog.json"
-    meson test -C "$folder" --print-errorlogs --no-rebuild "$@" || true
+    meson test -C "$folder" --print-errorlogs "$@" || true
     count=$(/usr/bin/python3 scripts/count-tests.py "$folder/meson-logs/testlog.json") || {
         echo "FAILED: the tests in $folder left no log to count"
         failed=$((failed + 1))
@@ -98,19 +98,23 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
 slow=(--no-suite frontdoor --timeout-multiplier 4)
 
 if build build-gcc gcc "${sanitizers[@]}"; then
-    run_tests build-gcc "${slow[@]}"
+    run_tests build-gcc --no-rebuild "${slow[@]}"
 fi
 [ "$quick" -eq 0 ] || finish
 
 if build build-clang clang "${sanitizers[@]}" -Db_lundef=false; then
-    run_tests build-clang "${slow[@]}"
+    run_tests build-clang --no-rebuild "${slow[@]}"
 fi
-if build build-tsan clang -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false; then
+# Here meson builds what these tests need, and no more.
+step "configure build-tsan (clang, ThreadSanitizer)"
+if configure build-tsan clang -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false; then
     run_tests build-tsan --suite host --timeout-multiplier 4
+else
+    build_failed build-tsan.log build-tsan
 fi
 step "build build/ (release)"
 if scripts/build.sh; then
-    run_tests build --suite frontdoor --num-processes 1
+    run_tests build --no-rebuild --suite frontdoor --num-processes 1
 else
     failed=$((failed + 1))
 fi
