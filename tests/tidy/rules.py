@@ -23,8 +23,9 @@ GOOD = {
                         + SHORT_FUNCTIONS.replace("f(", "h("),
     "libcrdt/meson.build": "files('base/a.c')\n",
     "gossipd/core/core.h": "#include <crdt.h>\n",
-    "gossipd/core/feed.h": '#include "gossipd/core/core.h"\n',
-    "gossipd/core/core.c": '#include "gossipd/core/feed.h"\n',
+    "gossipd/core/peer.h": '#include "gossipd/core/core.h"\n',
+    "gossipd/core/machine.h": '#include "gossipd/core/peer.h"\n',
+    "gossipd/core/core.c": '#include "gossipd/core/machine.h"\n',
     "gossipd/core/meson.build": "files('core.c')\n",
 }
 
@@ -33,8 +34,8 @@ BAD = {
     "storey": ("libcrdt/base/a.c", '#include "gossipd/core/core.h"\n'),
     "front-door": ("gossipd/core/core.c", '#include "libcrdt/base/a.h"\n'),
     "system": ("gossipd/core/core.c", "#include <time.h>\n"),
-    "sibling": ("gossipd/core/sync.c", '#include "gossipd/core/peer.h"\n'),
-    "seam": ("tests/sim/world.c", '#include "gossipd/core/feed.h"\n'),
+    "sibling": ("gossipd/core/clients.c", '#include "gossipd/core/peer.h"\n'),
+    "seam": ("tests/sim/world.c", '#include "gossipd/core/peer.h"\n'),
     "exists": ("libcrdt/base/a.c", '#include "a.h"\n'),
     "file-length": ("libcrdt/base/a.c", "int a;\n" * 501),
     "function-length": ("libcrdt/base/a.c", LONG_FUNCTION),

@@ -21,7 +21,7 @@ RULES = [
     ("storey", "a file includes its own storey and lower ones only", includes.storey),
     ("front-door", "gossipd sees libcrdt only through <crdt.h>", includes.front_door),
     ("system", "only host/ and the mains include what has effects", includes.system),
-    ("sibling", "in core/ only core.c includes its siblings", includes.sibling),
+    ("sibling", "in core/ only deciders include their siblings", includes.sibling),
     ("seam", "the simulator sees the core only through the seam", includes.seam),
     ("exists", "every included file exists and is written from the root", includes.exists),
     ("file-length", "files have at most 500 lines", shape.file_length),
