@@ -188,7 +188,8 @@ static enum resp_result read_bulk(struct resp_reader *reader, const char **ret_e
     if (reader->input.data[reader->scan] != '$') {
         return expected_dollar(reader, reader->input.data[reader->scan], ret_error);
     }
-    if (!is_number || size < 0 || (uint64_t)size > reader->bulk_bytes_max) {
+    /* A negative size is above every bound once it is unsigned. */
+    if (!is_number || (uint64_t)size > reader->bulk_bytes_max) {
         *ret_error = "Protocol error: invalid bulk length";
         return RESP_ERROR;
     }
