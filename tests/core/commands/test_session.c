@@ -36,7 +36,8 @@ START_TEST(session_checks_arity_before_anything)
     SAYS(&site, "gEt a b", "-ERR wrong number of arguments for 'get' command\r\n");
     SAYS(&site, "SADD k", "-ERR wrong number of arguments for 'sadd' command\r\n");
     SAYS(&site, "CLIENT", "-ERR wrong number of arguments for 'client' command\r\n");
-    SAYS(&site, "CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command\r\n");
+    SAYS(&site, "CLIENT SETNAME",
+        "-ERR wrong number of arguments for 'client|setname' command\r\n");
     ck_assert_uint_eq(site.stats.commands, 5);
     ck_assert_uint_eq(site.stats.errors, 5);
     ck_assert_uint_eq(site.stats.writes, 0);
