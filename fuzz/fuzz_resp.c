@@ -1,6 +1,7 @@
 /* Whatever bytes a client sends: the reader gives the same commands and the same
  * end, whatever the size of the pieces in which they come, and it never holds
  * much more than was sent. The first input byte picks the piece size. */
+#include "fuzz/fuzz.h"
 #include "gossipd/wire/resp.h"
 
 #include "tests/support/claim.h"
@@ -11,8 +12,6 @@
 #define BULK_BYTES_MAX 4096
 /* What a reader may hold of its own: two buffers and the arguments, doubled. */
 #define HELD_MAX(size) (1024 + (size) * 64)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static enum crdt_status put_command(
     struct crdt_buffer *transcript, const struct crdt_bytes *arguments, size_t count)
