@@ -6,7 +6,6 @@
 #include "gossipd/core/random.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- What all deciders use ---------------------------------------------- */
@@ -85,17 +84,6 @@ struct peer *core_peer_by_link(struct core *core, uint64_t link)
 
 /* ---- Opening and closing ------------------------------------------------- */
 
-static void *reallocate_default(void *context, void *block, size_t old_bytes, size_t new_bytes)
-{
-    (void)context;
-    (void)old_bytes;
-    if (new_bytes == 0) {
-        free(block);
-        return NULL;
-    }
-    return realloc(block, new_bytes);
-}
-
 static enum crdt_status open_document(struct core *core)
 {
     struct crdt_options options;
@@ -140,14 +128,11 @@ static void open_parts(struct core *core)
 enum crdt_status core_open(const struct core_options *options, struct core **ret_core)
 {
     assert(options->peer_count <= MEMBERS_MAX);
-    struct crdt_memory memory = options->memory;
-    if (memory.reallocate == NULL)
-        memory.reallocate = reallocate_default;
-    struct core *core = memory_new(&memory, sizeof *core);
+    assert(options->memory.reallocate != NULL);
+    struct core *core = memory_new(&options->memory, sizeof *core);
     if (core == NULL)
         return CRDT_ERR_NOMEM;
     core->options = *options;
-    core->options.memory = memory;
     core->random = options->seed;
     core->durability = options->durability;
     core->is_generation_burnt = options->is_generation_burnt;
@@ -347,6 +332,11 @@ uint64_t core_deadline_us(const struct core *core)
     else if (core->journal.state == JOURNAL_WORKING && core->journal.waiting != NULL)
         due_us = least(due_us, core->now_us + MEMORY_RETRY_US);
     return due_us;
+}
+
+enum core_durability core_durability(const struct core *core)
+{
+    return core->durability;
 }
 
 const struct crdt_document *core_document(const struct core *core)

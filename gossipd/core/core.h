@@ -193,6 +193,10 @@ void core_step(struct core *core, const struct core_input *input, struct core_ou
  * means: as soon as the inputs at hand are in. UINT64_MAX: never. */
 uint64_t core_deadline_us(const struct core *core);
 
+/* What STORED has to mean for the STOREs of the last step: CONFIG SET changes
+ * it, and the host asks before it hands them to the store. */
+enum core_durability core_durability(const struct core *core);
+
 /* For tests and the simulator: the document, read only. */
 const struct crdt_document *core_document(const struct core *core);
 

@@ -1,0 +1,105 @@
+/* A few cores in one process, driven by hand under virtual time: the smallest
+ * host there is. Each node's store, links and signatures are pretended; a test
+ * decides when the store answers, what fails and who is cut off. */
+#ifndef TESTS_CORE_PUMP_H
+#define TESTS_CORE_PUMP_H
+
+#include "gossipd/core/core.h"
+
+#include "tests/support/memory.h"
+
+#define PUMP_NODES_MAX 3
+
+/* An input that is on its way, with all that it points to. */
+struct pump_input {
+    struct pump_input *next;
+    struct core_input input;
+    uint64_t due_us;
+    size_t node;
+    uint8_t *bytes;
+    struct core_row *rows;
+};
+
+struct pump_node {
+    struct core *core;
+    struct core_options options;
+    struct core_peer peers[PUMP_NODES_MAX];
+    struct core_facts facts;
+    struct test_memory memory;
+
+    /* The store: rows that are durable, and rows that wait for an answer. */
+    struct core_row *rows;
+    size_t row_count;
+    struct core_row *unstored;
+    uint64_t *unstored_numbers; /* 0 as batch: a mark                              */
+    size_t unstored_count;
+    uint64_t newest_number;
+    uint64_t marks[2];
+    uint64_t stored_marks[2];
+    bool is_store_held;     /* STOREs wait until pump_store()                       */
+    bool is_store_failing;
+
+    uint64_t links[PUMP_NODES_MAX]; /* to each node; 0: none                        */
+    bool is_cut[PUMP_NODES_MAX];
+    bool is_bulk_lost;      /* of what this node sends                              */
+    bool has_bad_signatures;/* VERIFYs fail                                         */
+
+    /* What came out. */
+    struct crdt_buffer replies;
+    size_t reply_count;
+    size_t bulk_count;      /* batches sent                                         */
+    size_t sent_count;      /* messages sent                                        */
+    size_t closed_clients;
+    size_t closed_links;
+    unsigned events[16];    /* by kind                                              */
+    struct crdt_buffer event_text;
+};
+
+struct pump {
+    struct pump_node nodes[PUMP_NODES_MAX];
+    size_t node_count;
+    uint64_t now_us;
+    uint64_t newest_link;
+    struct pump_input *first;
+    uint64_t trace; /* a hash over all outputs                                      */
+};
+
+/* Opens nodes that are to be linked, with empty stores. */
+void pump_open(struct pump *pump, size_t node_count, enum core_durability durability,
+    uint64_t seed);
+void pump_close(struct pump *pump);
+
+/* One step of one node; its outputs are carried out. */
+void pump_step(struct pump *pump, size_t node, const struct core_input *input);
+/* Lets time pass: inputs on their way arrive, ticks come when wanted. */
+void pump_run(struct pump *pump, uint64_t duration_us);
+
+/* A client's command, words separated by blanks; adds nothing to time. */
+void pump_command(struct pump *pump, size_t node, const char *words);
+/* What the node replied since the last call, zero-terminated. */
+const char *pump_replies(struct pump *pump, size_t node);
+/* Runs a command and time until the reply is there. */
+const char *pump_ask(struct pump *pump, size_t node, const char *words);
+
+/* The held STOREs become durable, or all fail. */
+void pump_store(struct pump *pump, size_t node);
+void pump_fail_store(struct pump *pump, size_t node, const char *reason);
+
+/* Cuts or heals the line between two nodes; a cut ends the link. */
+void pump_cut(struct pump *pump, size_t a, size_t b, bool is_cut);
+
+/* Kills a node, keeps the first `row_count` rows of its store (SIZE_MAX: all)
+ * and starts it again. */
+void pump_restart(struct pump *pump, size_t node, size_t row_count);
+
+/* A message from nowhere on the link that `node` has with `from`. */
+void pump_frame(struct pump *pump, size_t node, size_t from, const void *bytes, size_t size);
+
+/* True when CRDT.DIGEST answers alike on all nodes. */
+bool pump_is_equal(struct pump *pump);
+
+/* The pretended signature. */
+void pump_sign(const uint8_t key[static CRDT_KEY_BYTES], const uint8_t *message, size_t size,
+    uint8_t ret_signature[static CORE_SIGNATURE_BYTES]);
+
+#endif
