@@ -1,0 +1,266 @@
+/* Joining a snapshot (invariant I7): it is staged as a document of its own, and
+ * then, in one step against the S and C of this moment,
+ *
+ *     S := {s in S: name in S0 or name not in C0} + {s in S0: name not in C}
+ *
+ * with the greater version where both have the name; C := C v C0. The optimised
+ * OR-Set of Bieniusa et al. 2012, for every type, under one context. */
+#include <string.h>
+
+#include "libcrdt/base/memory.h"
+#include "libcrdt/document/apply.h"
+#include "libcrdt/document/merge.h"
+#include "libcrdt/document/node.h"
+#include "libcrdt/document/snapshot.h"
+#include "libcrdt/document/walk.h"
+
+struct joining {
+    struct crdt_document *document;
+    struct crdt_document *staged;
+    size_t *ours;            /* our number of each staged feed                      */
+    size_t *theirs;          /* the staged number of each of our feeds, or NONE     */
+    size_t our_count;
+};
+
+/* Numbers the staged feeds here, and sees whether the histories agree. */
+static enum crdt_status map_feeds(struct joining *joining)
+{
+    struct crdt_document *document = joining->document;
+    const struct crdt_feeds *staged = &joining->staged->feeds;
+    struct crdt_origin self = crdt_self(document);
+    for (size_t i = 0; i < staged->count; i++) {
+        const struct crdt_feed_state *their = &staged->items[i];
+        enum crdt_status status =
+            crdt_feeds_ensure(document, &their->origin, &joining->ours[i]);
+        if (status != CRDT_OK)
+            return status;
+        const struct crdt_feed_state *our = &document->feeds.items[joining->ours[i]];
+        if (document->generation != 0 && crdt_origin_compare(&self, &their->origin) == 0 &&
+            their->seq > our->seq)
+            return CRDT_ERR_AMNESIA;
+        const uint8_t *head = crdt_feeds_head_at(our, their->seq);
+        if (head != NULL && memcmp(head, their->head, CRDT_HASH_BYTES) != 0)
+            return CRDT_ERR_FORK;
+    }
+    joining->our_count = document->feeds.count;
+    joining->theirs = crdt_memory_new(
+        crdt_memory_of(document), (joining->our_count + 1) * sizeof *joining->theirs);
+    if (joining->theirs == NULL)
+        return CRDT_ERR_NOMEM;
+    for (size_t i = 0; i < joining->our_count; i++)
+        joining->theirs[i] = CRDT_FEED_NONE;
+    for (size_t i = 0; i < staged->count; i++)
+        joining->theirs[joining->ours[i]] = i;
+    return CRDT_OK;
+}
+
+static bool has_dot(const struct joining *joining, const struct crdt_node *node,
+    const struct crdt_key *element, crdt_packed_dot dot)
+{
+    if (node == NULL)
+        return false;
+    if (node->type != CRDT_SET)
+        return crdt_leaf_find(&node->leaf, dot) != SIZE_MAX;
+    size_t index = crdt_table_find(
+        &node->table, &joining->staged->context, crdt_key_bytes(element));
+    if (index == CRDT_TABLE_NONE)
+        return false;
+    const crdt_packed_dot *dots;
+    size_t count = crdt_element_dots(&node->table.items[index], &dots);
+    for (size_t i = 0; i < count; i++)
+        if (dots[i] == dot)
+            return true;
+    return false;
+}
+
+/* Their context covers it and they do not have it: they saw it die. */
+static bool dooms_dead(const void *context, const struct crdt_node *node,
+    const struct crdt_node *other, const struct crdt_key *element, crdt_packed_dot dot)
+{
+    (void)node;
+    const struct joining *joining = context;
+    size_t feed = joining->theirs[crdt_dot_feed(dot)];
+    if (feed == CRDT_FEED_NONE ||
+        crdt_dot_seq(dot) > joining->staged->feeds.items[feed].seq)
+        return false;
+    return !has_dot(joining, other, element, crdt_pack(feed, crdt_dot_seq(dot)));
+}
+
+static enum crdt_status drop_dead(struct joining *joining)
+{
+    enum crdt_status status = CRDT_OK;
+    struct crdt_node *node = joining->document->roots;
+    while (node != NULL && status == CRDT_OK) {
+        struct crdt_node *next = node->next;
+        status = crdt_sweep(joining->document, node,
+            crdt_chain_find(joining->staged->roots, node->type), joining->staged, dooms_dead,
+            joining);
+        node = next;
+    }
+    return status;
+}
+
+static enum crdt_status take_element(
+    struct joining *joining, const struct crdt_walked *walked, crdt_packed_dot dot)
+{
+    struct crdt_document *document = joining->document;
+    struct crdt_path path = {walked->keys, walked->key_count - 1};
+    struct crdt_bytes element = walked->keys[walked->key_count - 1];
+    struct crdt_node *set;
+    enum crdt_status status = crdt_node_ensure(document, path, CRDT_SET, &set);
+    if (status != CRDT_OK)
+        return status;
+    size_t index = crdt_table_find(&set->table, &document->context, element);
+    if (index == CRDT_TABLE_NONE)
+        return crdt_element_add(document, set, element, dot);
+    return crdt_element_append(document, set, index, dot);
+}
+
+static enum crdt_status take_leaf_entry(struct joining *joining,
+    const struct crdt_walked *walked, const struct crdt_leaf_entry *theirs, crdt_packed_dot dot)
+{
+    struct crdt_document *document = joining->document;
+    struct crdt_path path = {walked->keys, walked->key_count};
+    struct crdt_leaf_entry entry = *theirs;
+    entry.dot = dot;
+    struct crdt_node *node;
+    enum crdt_status status = crdt_node_ensure(document, path, walked->type, &node);
+    if (status == CRDT_OK && walked->type == CRDT_REGISTER) {
+        crdt_hlc_see(&document->hlc, entry.stamp);
+        entry.value =
+            crdt_key_new(crdt_memory_of(document), crdt_key_bytes(theirs->value));
+        if (entry.value == NULL)
+            return CRDT_ERR_NOMEM;
+    }
+    if (status != CRDT_OK)
+        return status;
+    status = crdt_leaf_add(document, node, &entry);
+    if (status != CRDT_OK && walked->type == CRDT_REGISTER)
+        crdt_key_free(crdt_memory_of(document), entry.value);
+    return status;
+}
+
+/* Both have the name: the one that was folded later has the greater version. */
+static enum crdt_status take_version(struct joining *joining,
+    const struct crdt_walked *walked, const struct crdt_leaf_entry *theirs, crdt_packed_dot dot)
+{
+    struct crdt_path path = {walked->keys, walked->key_count};
+    struct crdt_node *node = crdt_node_at(joining->document, path, walked->type);
+    size_t index = node == NULL ? SIZE_MAX : crdt_leaf_find(&node->leaf, dot);
+    if (index == SIZE_MAX || node->leaf.entries[index].stamp >= theirs->stamp)
+        return CRDT_OK;
+    return crdt_leaf_set(joining->document, node, index, theirs->stamp, theirs->amount);
+}
+
+static enum crdt_status take_value(void *context, const struct crdt_walked *walked)
+{
+    struct joining *joining = context;
+    bool is_counter = walked->type == CRDT_COUNTER || walked->type == CRDT_GCOUNTER;
+    enum crdt_status status = CRDT_OK;
+    for (size_t i = 0; i < walked->count && status == CRDT_OK; i++) {
+        const struct crdt_leaf_entry *theirs = &walked->entries[i];
+        size_t feed = joining->ours[crdt_dot_feed(theirs->dot)];
+        uint64_t seq = crdt_dot_seq(theirs->dot);
+        crdt_packed_dot dot = crdt_pack(feed, seq);
+        if (seq > joining->document->feeds.items[feed].seq)
+            status = walked->has_element ? take_element(joining, walked, dot)
+                                         : take_leaf_entry(joining, walked, theirs, dot);
+        else if (is_counter)
+            status = take_version(joining, walked, theirs, dot);
+    }
+    return status;
+}
+
+/* C := C v C0, and the tips likewise. */
+static enum crdt_status advance_feeds(struct joining *joining)
+{
+    struct crdt_document *document = joining->document;
+    const struct crdt_feeds *staged = &joining->staged->feeds;
+    for (size_t i = 0; i < staged->count; i++) {
+        const struct crdt_feed_state *their = &staged->items[i];
+        if (their->seq <= document->feeds.items[joining->ours[i]].seq)
+            continue;
+        struct crdt_advance advance = {
+            .feed = joining->ours[i], .seq = their->seq, .head = their->head};
+        if (their->deps != NULL) {
+            advance.deps = crdt_deps_new(document, their->deps->count);
+            if (advance.deps == NULL)
+                return CRDT_ERR_NOMEM;
+            for (size_t j = 0; j < their->deps->count; j++)
+                advance.deps->dots[j] =
+                    crdt_pack(joining->ours[crdt_dot_feed(their->deps->dots[j])],
+                        crdt_dot_seq(their->deps->dots[j]));
+        }
+        enum crdt_status status = crdt_feeds_advance(document, &advance, NULL);
+        if (status != CRDT_OK) {
+            crdt_deps_free(document, advance.deps);
+            return status;
+        }
+    }
+    return CRDT_OK;
+}
+
+/* L := L v C0, kept for when the join is final. */
+static enum crdt_status note_floors(const struct joining *joining, struct crdt_join *join)
+{
+    join->floors = crdt_memory_new(crdt_memory_of(joining->document),
+        (joining->our_count + 1) * sizeof *join->floors);
+    if (join->floors == NULL)
+        return CRDT_ERR_NOMEM;
+    join->count = joining->our_count;
+    for (size_t i = 0; i < join->count; i++) {
+        size_t feed = joining->theirs[i];
+        join->floors[i] =
+            feed == CRDT_FEED_NONE ? 0 : joining->staged->feeds.items[feed].seq;
+    }
+    return CRDT_OK;
+}
+
+static enum crdt_status join_staged(struct joining *joining, struct crdt_join *ret_join)
+{
+    const struct crdt_memory *memory = crdt_memory_of(joining->document);
+    size_t count = joining->staged->feeds.count;
+    joining->ours = crdt_memory_new(memory, (count + 1) * sizeof *joining->ours);
+    if (joining->ours == NULL)
+        return CRDT_ERR_NOMEM;
+    enum crdt_status status = map_feeds(joining);
+    if (status == CRDT_OK)
+        status = drop_dead(joining);
+    if (status == CRDT_OK)
+        status = crdt_walk(joining->staged, crdt_root(), false, take_value, joining);
+    if (status == CRDT_OK)
+        status = advance_feeds(joining);
+    if (status == CRDT_OK)
+        status = note_floors(joining, ret_join);
+    crdt_memory_free(memory, joining->ours, (count + 1) * sizeof *joining->ours);
+    crdt_memory_free(
+        memory, joining->theirs, (joining->our_count + 1) * sizeof *joining->theirs);
+    return status;
+}
+
+enum crdt_status crdt_join_snapshot(
+    struct crdt_document *document, struct crdt_bytes snapshot, struct crdt_join *ret_join)
+{
+    struct crdt_options options = document->options;
+    options.changed = NULL;
+    struct joining joining = {.document = document};
+    enum crdt_status status = crdt_load(&options, snapshot, &joining.staged);
+    if (status != CRDT_OK)
+        return status;
+    status = join_staged(&joining, ret_join);
+    crdt_close(joining.staged);
+    return status;
+}
+
+void crdt_join_settle(struct crdt_document *document, struct crdt_join *join)
+{
+    for (size_t i = 0; i < join->count; i++)
+        crdt_feeds_drop(document, i, join->floors[i], true);
+}
+
+void crdt_join_close(struct crdt_document *document, struct crdt_join *join)
+{
+    crdt_memory_free(
+        crdt_memory_of(document), join->floors, (join->count + 1) * sizeof *join->floors);
+    *join = (struct crdt_join){0};
+}

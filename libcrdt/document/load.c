@@ -1,0 +1,307 @@
+/* Reading snapshots: nothing is believed that a correct writer would not write. */
+#include <assert.h>
+#include <string.h>
+
+#include "libcrdt/base/buffer.h"
+#include "libcrdt/base/memory.h"
+#include "libcrdt/base/sort.h"
+#include "libcrdt/document/batch.h"
+#include "libcrdt/document/dot.h"
+#include "libcrdt/document/node.h"
+#include "libcrdt/document/snapshot.h"
+
+struct loading {
+    struct crdt_document *document;
+    struct crdt_bytes input;
+    struct crdt_path_reader path;
+    enum crdt_type type;     /* of the value read last; CRDT_ANY: none yet          */
+    uint64_t *names;         /* every dot read, to find one that stands twice       */
+    size_t name_count;
+    size_t name_capacity;
+};
+
+/* ---- tips ---- */
+
+static enum crdt_status load_tip(struct loading *loading, const struct crdt_origin *before)
+{
+    struct crdt_dot dot;
+    uint8_t head[CRDT_HASH_BYTES];
+    enum crdt_status status = crdt_dot_read(&loading->input, &dot);
+    if (status == CRDT_OK)
+        status = crdt_exact_read(&loading->input, head, sizeof head);
+    if (status == CRDT_OK && before != NULL && crdt_origin_compare(before, &dot.origin) >= 0)
+        status = CRDT_ERR_MALFORMED;
+    size_t index;
+    if (status == CRDT_OK)
+        status = crdt_feeds_ensure(loading->document, &dot.origin, &index);
+    if (status != CRDT_OK)
+        return status;
+    struct crdt_feed_state *feed = &loading->document->feeds.items[index];
+    feed->seq = dot.seq;
+    feed->floor = dot.seq;
+    memcpy(feed->head, head, sizeof head);
+    return CRDT_OK;
+}
+
+static enum crdt_status load_deps(struct loading *loading, size_t own)
+{
+    struct crdt_feeds *feeds = &loading->document->feeds;
+    uint64_t count;
+    enum crdt_status status = crdt_read_uint(&loading->input, feeds->count - 1, &count);
+    if (status != CRDT_OK || count == 0)
+        return status;
+    struct crdt_deps *deps = crdt_deps_new(loading->document, (size_t)count);
+    if (deps == NULL)
+        return CRDT_ERR_NOMEM;
+    for (size_t i = 0; i < count && status == CRDT_OK; i++) {
+        uint64_t index;
+        uint64_t seq;
+        status = crdt_read_uint(&loading->input, feeds->count - 1, &index);
+        if (status == CRDT_OK)
+            status = crdt_read_uint(&loading->input, feeds->items[index].seq, &seq);
+        if (status == CRDT_OK && (seq == 0 || index == own))
+            status = CRDT_ERR_MALFORMED;
+        for (size_t j = 0; j < i && status == CRDT_OK; j++)
+            if (crdt_dot_feed(deps->dots[j]) == index)
+                status = CRDT_ERR_MALFORMED;
+        if (status == CRDT_OK)
+            deps->dots[i] = crdt_pack((size_t)index, seq);
+    }
+    if (status == CRDT_OK)
+        feeds->items[own].deps = deps;
+    else
+        crdt_deps_free(loading->document, deps);
+    return status;
+}
+
+/* Feeds are numbered here as they are in the snapshot: sorted by origin. */
+static enum crdt_status load_tips(struct loading *loading)
+{
+    uint64_t count;
+    struct crdt_origin before;
+    enum crdt_status status = crdt_read_uint(&loading->input, CRDT_ORIGINS_MAX, &count);
+    for (size_t i = 0; status == CRDT_OK && i < count; i++) {
+        status = load_tip(loading, i == 0 ? NULL : &before);
+        if (status == CRDT_OK)
+            before = loading->document->feeds.items[i].origin;
+    }
+    for (size_t i = 0; status == CRDT_OK && i < count; i++)
+        status = load_deps(loading, i);
+    return status;
+}
+
+/* ---- values ---- */
+
+/* Whether the value at hand may follow the one before it: `shared` keys are
+ * the same, `old` was the next one, if any. */
+static bool is_in_order(const struct loading *loading, enum crdt_type type, size_t shared,
+    size_t old_count, struct crdt_bytes old)
+{
+    if (loading->type == CRDT_ANY)
+        return true;
+    size_t count = loading->path.key_count;
+    size_t old_depth = old_count - (loading->type == CRDT_SET);
+    size_t depth = count - (type == CRDT_SET);
+    int order = 0;
+    if (shared < old_count && shared < count) {
+        order = crdt_bytes_compare(old, loading->path.keys[shared]);
+        if (order == 0)
+            return false; /* more could have been shared                           */
+    }
+    if (shared < old_depth && shared < depth)
+        return order < 0;
+    if (old_depth != depth)
+        return old_depth < depth;
+    if (loading->type != type)
+        return loading->type < type;
+    return type == CRDT_SET && shared == depth && order < 0;
+}
+
+static enum crdt_status load_path(struct loading *loading, enum crdt_type type)
+{
+    struct crdt_bytes peek = loading->input;
+    uint64_t shared;
+    enum crdt_status status = crdt_read_uint(&peek, loading->path.key_count, &shared);
+    if (status != CRDT_OK)
+        return status;
+    size_t old_count = loading->path.key_count;
+    struct crdt_bytes old = {0};
+    if (shared < old_count)
+        old = loading->path.keys[shared];
+    status = crdt_path_read(&loading->input, &loading->path);
+    if (status != CRDT_OK)
+        return status;
+    if (type == CRDT_SET && loading->path.key_count == 0)
+        return CRDT_ERR_MALFORMED;
+    struct crdt_op limits = {.code = type == CRDT_SET ? CRDT_OP_PUT_ELEMENT : CRDT_OP_PUT_FLAG,
+        .keys = loading->path.keys,
+        .key_count = loading->path.key_count};
+    if (crdt_op_check_limits(&limits) != CRDT_OK ||
+        !is_in_order(loading, type, (size_t)shared, old_count, old))
+        return CRDT_ERR_MALFORMED;
+    return CRDT_OK;
+}
+
+static enum crdt_status load_dot(struct loading *loading, crdt_packed_dot *ret_dot)
+{
+    const struct crdt_feeds *feeds = &loading->document->feeds;
+    uint64_t index;
+    uint64_t seq;
+    if (feeds->count == 0)
+        return CRDT_ERR_MALFORMED;
+    enum crdt_status status = crdt_read_uint(&loading->input, feeds->count - 1, &index);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(&loading->input, feeds->items[index].seq, &seq);
+    if (status != CRDT_OK)
+        return status;
+    if (seq == 0)
+        return CRDT_ERR_MALFORMED;
+    if (!crdt_array_reserve(crdt_memory_of(loading->document), &loading->names,
+            &loading->name_capacity, loading->name_count + 1, sizeof *loading->names))
+        return CRDT_ERR_NOMEM;
+    loading->names[loading->name_count++] = crdt_pack((size_t)index, seq);
+    *ret_dot = crdt_pack((size_t)index, seq);
+    return CRDT_OK;
+}
+
+static enum crdt_status load_amount(
+    struct loading *loading, enum crdt_type type, struct crdt_leaf_entry *entry)
+{
+    uint64_t seq = crdt_dot_seq(entry->dot);
+    uint64_t applied = loading->document->feeds.items[crdt_dot_feed(entry->dot)].seq;
+    uint64_t later;
+    enum crdt_status status = crdt_read_uint(&loading->input, applied - seq, &later);
+    if (status == CRDT_OK)
+        status = crdt_read_int(&loading->input, &entry->amount);
+    if (status == CRDT_OK && type == CRDT_GCOUNTER && entry->amount < 0)
+        status = CRDT_ERR_MALFORMED;
+    if (status == CRDT_OK)
+        entry->stamp = seq + later;
+    return status;
+}
+
+static enum crdt_status load_leaf_entry(
+    struct loading *loading, struct crdt_node *node, crdt_packed_dot dot)
+{
+    struct crdt_document *document = loading->document;
+    struct crdt_leaf_entry entry = {.dot = dot};
+    enum crdt_status status = CRDT_OK;
+    if (node->type == CRDT_COUNTER || node->type == CRDT_GCOUNTER)
+        status = load_amount(loading, node->type, &entry);
+    if (node->type == CRDT_REGISTER) {
+        struct crdt_bytes value;
+        status = crdt_read_uint(&loading->input, UINT64_MAX, &entry.stamp);
+        if (status == CRDT_OK)
+            status = crdt_read_bytes(&loading->input, CRDT_VALUE_BYTES_MAX, &value);
+        if (status != CRDT_OK)
+            return status;
+        crdt_hlc_see(&document->hlc, entry.stamp);
+        entry.value = crdt_key_new(crdt_memory_of(document), value);
+        if (entry.value == NULL)
+            return CRDT_ERR_NOMEM;
+    }
+    if (status == CRDT_OK)
+        status = crdt_leaf_add(document, node, &entry);
+    if (status != CRDT_OK && node->type == CRDT_REGISTER)
+        crdt_key_free(crdt_memory_of(document), entry.value);
+    return status;
+}
+
+static enum crdt_status load_element(
+    struct loading *loading, struct crdt_node *set, crdt_packed_dot dot, bool is_first)
+{
+    if (!is_first)
+        return crdt_element_append(loading->document, set, set->table.count - 1, dot);
+    struct crdt_bytes element = loading->path.keys[loading->path.key_count - 1];
+    return crdt_element_add(loading->document, set, element, dot);
+}
+
+static enum crdt_status load_value(struct loading *loading)
+{
+    uint64_t number;
+    uint64_t count = 0;
+    enum crdt_status status = crdt_read_uint(&loading->input, CRDT_FLAG, &number);
+    if (status != CRDT_OK)
+        return status;
+    if (number == CRDT_ANY)
+        return CRDT_ERR_MALFORMED;
+    enum crdt_type type = (enum crdt_type)number;
+    status = load_path(loading, type);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(&loading->input, CRDT_SEQ_MAX, &count);
+    if (status == CRDT_OK && count == 0)
+        status = CRDT_ERR_MALFORMED;
+    struct crdt_node *node = NULL;
+    if (status == CRDT_OK) {
+        struct crdt_path path = {
+            loading->path.keys, loading->path.key_count - (type == CRDT_SET)};
+        status = crdt_node_ensure(loading->document, path, type, &node);
+    }
+    crdt_packed_dot before = 0;
+    for (uint64_t i = 0; i < count && status == CRDT_OK; i++) {
+        crdt_packed_dot dot = 0;
+        status = load_dot(loading, &dot);
+        /* Feeds are numbered in the order of origins, so their numbers compare. */
+        bool is_later = i == 0 || crdt_dot_feed(before) < crdt_dot_feed(dot) ||
+            (crdt_dot_feed(before) == crdt_dot_feed(dot) && before < dot);
+        if (status == CRDT_OK && !is_later)
+            status = CRDT_ERR_MALFORMED;
+        if (status == CRDT_OK)
+            status = type == CRDT_SET ? load_element(loading, node, dot, i == 0)
+                                      : load_leaf_entry(loading, node, dot);
+        before = dot;
+    }
+    loading->type = type;
+    return status;
+}
+
+static enum crdt_status check_names(struct loading *loading)
+{
+    enum crdt_status status = crdt_sort(crdt_memory_of(loading->document), loading->names,
+        loading->name_count, crdt_compare_numbers, NULL);
+    for (size_t i = 1; i < loading->name_count && status == CRDT_OK; i++)
+        if (loading->names[i] == loading->names[i - 1])
+            status = CRDT_ERR_MALFORMED;
+    return status;
+}
+
+enum crdt_status crdt_snapshot_read(struct crdt_document *document, struct crdt_bytes snapshot)
+{
+    assert(document->feeds.count == 0);
+    struct loading *loading = crdt_memory_new(crdt_memory_of(document), sizeof *loading);
+    if (loading == NULL)
+        return CRDT_ERR_NOMEM;
+    *loading = (struct loading){.document = document, .input = snapshot};
+    enum crdt_status status = crdt_preamble_read(&loading->input, CRDT_ITEM_SNAPSHOT);
+    if (status == CRDT_OK)
+        status = load_tips(loading);
+    while (status == CRDT_OK && loading->input.size > 0) {
+        status = load_value(loading);
+        crdt_journal_finish(document); /* the document is new: nothing to go back to */
+    }
+    if (status == CRDT_OK)
+        status = check_names(loading);
+    crdt_journal_finish(document);
+    document->state_version++;
+    crdt_memory_free(crdt_memory_of(document), loading->names,
+        loading->name_capacity * sizeof *loading->names);
+    crdt_memory_free(crdt_memory_of(document), loading, sizeof *loading);
+    return status;
+}
+
+enum crdt_status crdt_load(const struct crdt_options *options, struct crdt_bytes snapshot,
+    struct crdt_document **ret_document)
+{
+    struct crdt_options readable = *options;
+    readable.generation = 0;
+    struct crdt_document *document;
+    enum crdt_status status = crdt_open(&readable, &document);
+    if (status != CRDT_OK)
+        return status;
+    status = crdt_snapshot_read(document, snapshot);
+    if (status == CRDT_OK)
+        *ret_document = document;
+    else
+        crdt_close(document);
+    return status;
+}

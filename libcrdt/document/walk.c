@@ -1,0 +1,265 @@
+#include "libcrdt/document/walk.h"
+
+#include <assert.h>
+
+#include "libcrdt/base/buffer.h"
+#include "libcrdt/base/memory.h"
+#include "libcrdt/base/sort.h"
+#include "libcrdt/document/feeds.h"
+#include "libcrdt/document/node.h"
+
+/* A map whose items are being visited. */
+struct frame {
+    const struct crdt_table *table;
+    uint64_t *order;        /* indexes of items, sorted; NULL: as they are          */
+    size_t next;
+    const struct crdt_node *chain; /* of the item at hand                           */
+    int type;               /* of the chain to visit next                           */
+};
+
+struct walk {
+    const struct crdt_document *document;
+    bool is_canonical;
+    crdt_walk_visit *visit;
+    void *context;
+    uint16_t *ranks;        /* of feeds, in the order of origins                    */
+    struct crdt_leaf_entry *entries; /* sorted, or an element's                     */
+    size_t entry_capacity;
+    struct crdt_bytes keys[CRDT_DEPTH_MAX + 1];
+    size_t key_count;
+    struct frame stack[CRDT_DEPTH_MAX + 2];
+    size_t depth;
+};
+
+static int compare_items(const void *context, uint64_t a, uint64_t b)
+{
+    const struct crdt_table_item *items = context;
+    return crdt_bytes_compare(crdt_key_bytes(items[a].key), crdt_key_bytes(items[b].key));
+}
+
+/* The indexes of the items of a table in the order of their keys. */
+static enum crdt_status sort_items(
+    const struct walk *walk, const struct crdt_table *table, uint64_t **ret_order)
+{
+    const struct crdt_memory *memory = crdt_memory_of(walk->document);
+    uint64_t *order = crdt_memory_new(memory, table->count * sizeof *order);
+    if (order == NULL)
+        return CRDT_ERR_NOMEM;
+    for (size_t i = 0; i < table->count; i++)
+        order[i] = i;
+    enum crdt_status status =
+        crdt_sort(memory, order, table->count, compare_items, table->items);
+    if (status != CRDT_OK)
+        crdt_memory_free(memory, order, table->count * sizeof *order);
+    else
+        *ret_order = order;
+    return status;
+}
+
+static void free_order(const struct walk *walk, const struct crdt_table *table, uint64_t *order)
+{
+    crdt_memory_free(crdt_memory_of(walk->document), order, table->count * sizeof *order);
+}
+
+static enum crdt_status reserve_entries(struct walk *walk, size_t count)
+{
+    bool has_room = crdt_array_reserve(crdt_memory_of(walk->document), &walk->entries,
+        &walk->entry_capacity, count, sizeof *walk->entries);
+    return has_room ? CRDT_OK : CRDT_ERR_NOMEM;
+}
+
+/* Orders by (origin, seq): the context holds the entries. */
+struct dot_order {
+    const uint16_t *ranks;
+    const struct crdt_leaf_entry *entries;
+};
+
+static int compare_dots(const void *context, uint64_t a, uint64_t b)
+{
+    const struct dot_order *order = context;
+    crdt_packed_dot dot_a = order->entries[a].dot;
+    crdt_packed_dot dot_b = order->entries[b].dot;
+    uint16_t rank_a = order->ranks[crdt_dot_feed(dot_a)];
+    uint16_t rank_b = order->ranks[crdt_dot_feed(dot_b)];
+    if (rank_a != rank_b)
+        return rank_a < rank_b ? -1 : 1;
+    uint64_t seq_a = crdt_dot_seq(dot_a);
+    uint64_t seq_b = crdt_dot_seq(dot_b);
+    return seq_a < seq_b ? -1 : seq_a > seq_b;
+}
+
+/* Copies the entries in their order to the front of walk->entries. */
+static enum crdt_status sort_entries(
+    struct walk *walk, const struct crdt_leaf_entry *entries, size_t count)
+{
+    const struct crdt_memory *memory = crdt_memory_of(walk->document);
+    uint64_t *order = crdt_memory_new(memory, count * sizeof *order);
+    if (order == NULL)
+        return CRDT_ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        order[i] = i;
+    struct dot_order by_dot = {walk->ranks, entries};
+    enum crdt_status status = crdt_sort(memory, order, count, compare_dots, &by_dot);
+    if (status == CRDT_OK)
+        status = reserve_entries(walk, count);
+    for (size_t i = 0; i < count && status == CRDT_OK; i++)
+        walk->entries[i] = entries[order[i]];
+    crdt_memory_free(memory, order, count * sizeof *order);
+    return status;
+}
+
+static enum crdt_status visit_leaf(struct walk *walk, const struct crdt_node *node)
+{
+    struct crdt_walked walked = {.keys = walk->keys,
+        .key_count = walk->key_count,
+        .type = node->type,
+        .entries = node->leaf.entries,
+        .count = node->leaf.count};
+    if (walk->is_canonical && walked.count > 1) {
+        enum crdt_status status = sort_entries(walk, node->leaf.entries, walked.count);
+        if (status != CRDT_OK)
+            return status;
+        walked.entries = walk->entries;
+    }
+    return walk->visit(walk->context, &walked);
+}
+
+static enum crdt_status visit_element(struct walk *walk, const struct crdt_table_item *item)
+{
+    const crdt_packed_dot *dots;
+    size_t count = crdt_element_dots(item, &dots);
+    struct crdt_leaf_entry one = {.dot = dots[0]};
+    walk->keys[walk->key_count] = crdt_key_bytes(item->key);
+    struct crdt_walked walked = {.keys = walk->keys,
+        .key_count = walk->key_count + 1,
+        .has_element = true,
+        .type = CRDT_SET,
+        .entries = &one,
+        .count = count};
+    if (count == 1)
+        return walk->visit(walk->context, &walked);
+    const struct crdt_memory *memory = crdt_memory_of(walk->document);
+    struct crdt_leaf_entry *entries = crdt_memory_new(memory, count * sizeof *entries);
+    if (entries == NULL)
+        return CRDT_ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        entries[i] = (struct crdt_leaf_entry){.dot = dots[i]};
+    enum crdt_status status = sort_entries(walk, entries, count);
+    walked.entries = walk->entries;
+    if (status == CRDT_OK)
+        status = walk->visit(walk->context, &walked);
+    crdt_memory_free(memory, entries, count * sizeof *entries);
+    return status;
+}
+
+static enum crdt_status visit_set(struct walk *walk, const struct crdt_node *set)
+{
+    uint64_t *order = NULL;
+    enum crdt_status status = CRDT_OK;
+    if (walk->is_canonical)
+        status = sort_items(walk, &set->table, &order);
+    for (size_t i = 0; i < set->table.count && status == CRDT_OK; i++)
+        status = visit_element(walk, &set->table.items[order == NULL ? i : order[i]]);
+    free_order(walk, &set->table, order);
+    return status;
+}
+
+static enum crdt_status push_map(struct walk *walk, const struct crdt_node *map)
+{
+    struct frame frame = {.table = &map->table, .type = CRDT_TYPE_COUNT};
+    if (walk->is_canonical) {
+        enum crdt_status status = sort_items(walk, frame.table, &frame.order);
+        if (status != CRDT_OK)
+            return status;
+    }
+    assert(walk->depth < CRDT_DEPTH_MAX + 2);
+    walk->stack[walk->depth++] = frame;
+    walk->key_count++;
+    return CRDT_OK;
+}
+
+static void pop_map(struct walk *walk)
+{
+    struct frame *frame = &walk->stack[--walk->depth];
+    if (frame->table != NULL)
+        free_order(walk, frame->table, frame->order);
+    if (walk->key_count > 0)
+        walk->key_count--;
+}
+
+/* Takes the frame's next item in hand; false when there is none. */
+static bool next_item(struct walk *walk, struct frame *frame)
+{
+    if (frame->table == NULL || frame->next == frame->table->count)
+        return false;
+    size_t index = frame->order == NULL ? frame->next : frame->order[frame->next];
+    const struct crdt_table_item *item = &frame->table->items[index];
+    frame->next++;
+    frame->chain = item->value.block;
+    frame->type = CRDT_REGISTER;
+    walk->keys[walk->key_count - 1] = crdt_key_bytes(item->key);
+    return true;
+}
+
+static const struct crdt_node *find_type(const struct crdt_node *chain, int type)
+{
+    while (chain != NULL && (int)chain->type != type)
+        chain = chain->next;
+    return chain;
+}
+
+static enum crdt_status walk_all(struct walk *walk)
+{
+    enum crdt_status status = CRDT_OK;
+    while (walk->depth > 0 && status == CRDT_OK) {
+        struct frame *frame = &walk->stack[walk->depth - 1];
+        if (frame->type == CRDT_TYPE_COUNT) {
+            if (!next_item(walk, frame))
+                pop_map(walk);
+            continue;
+        }
+        const struct crdt_node *node = find_type(frame->chain, frame->type++);
+        if (node == NULL)
+            continue;
+        if (node->type == CRDT_MAP)
+            status = push_map(walk, node);
+        else if (node->type == CRDT_SET)
+            status = visit_set(walk, node);
+        else
+            status = visit_leaf(walk, node);
+    }
+    while (walk->depth > 0)
+        pop_map(walk);
+    return status;
+}
+
+enum crdt_status crdt_walk(const struct crdt_document *document, struct crdt_path path,
+    bool is_canonical, crdt_walk_visit *visit, void *context)
+{
+    const struct crdt_memory *memory = crdt_memory_of(document);
+    size_t feed_count = document->feeds.count;
+    struct walk *walk = crdt_memory_new(memory, sizeof *walk);
+    uint16_t *ranks = crdt_memory_new(memory, (feed_count + 1) * sizeof *ranks);
+    enum crdt_status status = CRDT_ERR_NOMEM;
+    if (walk != NULL && ranks != NULL) {
+        *walk = (struct walk){.document = document,
+            .is_canonical = is_canonical,
+            .visit = visit,
+            .context = context,
+            .ranks = ranks,
+            .key_count = path.count,
+            .depth = 1};
+        for (size_t rank = 0; rank < feed_count; rank++)
+            ranks[crdt_feeds_ranked(document, rank)] = (uint16_t)rank;
+        for (size_t i = 0; i < path.count; i++)
+            walk->keys[i] = path.keys[i];
+        walk->stack[0] = (struct frame){
+            .chain = crdt_chain_at(document, path), .type = CRDT_REGISTER};
+        status = walk_all(walk);
+        crdt_memory_free(
+            memory, walk->entries, walk->entry_capacity * sizeof *walk->entries);
+    }
+    crdt_memory_free(memory, walk, sizeof *walk);
+    crdt_memory_free(memory, ranks, (feed_count + 1) * sizeof *ranks);
+    return status;
+}

@@ -1,0 +1,72 @@
+/* Registers: an assignment kills the values it has seen, so several live only
+ * after concurrent ones. Read as last-writer-wins, greatest (hlc, origin, seq),
+ * or all of them: the multi-value view of the same dots. */
+#include "libcrdt/document/feeds.h"
+#include "libcrdt/document/node.h"
+#include "libcrdt/document/transaction.h"
+
+enum crdt_status crdt_register_set(
+    struct crdt_transaction *transaction, struct crdt_path path, struct crdt_bytes value)
+{
+    struct crdt_op op = {.code = CRDT_OP_PUT_REGISTER,
+        .keys = path.keys,
+        .key_count = path.count,
+        .value = value,
+        .hlc = crdt_transaction_stamp(transaction)};
+    return crdt_transaction_write(transaction, &op);
+}
+
+/* Whether `a` wins over `b`. */
+static bool wins(const struct crdt_document *document, const struct crdt_leaf_entry *a,
+    const struct crdt_leaf_entry *b)
+{
+    if (a->stamp != b->stamp)
+        return a->stamp > b->stamp;
+    const struct crdt_feed_state *feeds = document->feeds.items;
+    int order = crdt_origin_compare(
+        &feeds[crdt_dot_feed(a->dot)].origin, &feeds[crdt_dot_feed(b->dot)].origin);
+    return order != 0 ? order > 0 : crdt_dot_seq(a->dot) > crdt_dot_seq(b->dot);
+}
+
+/* The entry that as many others win over as `rank` says; NULL past the last. */
+static const struct crdt_leaf_entry *ranked(
+    const struct crdt_document *document, const struct crdt_node *node, size_t rank)
+{
+    for (size_t i = 0; i < node->leaf.count; i++) {
+        size_t winners = 0;
+        for (size_t j = 0; j < node->leaf.count; j++)
+            winners += wins(document, &node->leaf.entries[j], &node->leaf.entries[i]);
+        if (winners == rank)
+            return &node->leaf.entries[i];
+    }
+    return NULL;
+}
+
+enum crdt_status crdt_register_version(const struct crdt_document *document,
+    struct crdt_path path, size_t index, struct crdt_version *ret_version)
+{
+    const struct crdt_node *node = crdt_node_at(document, path, CRDT_REGISTER);
+    const struct crdt_leaf_entry *entry =
+        node == NULL ? NULL : ranked(document, node, index);
+    if (entry == NULL)
+        return CRDT_ERR_NOT_FOUND;
+    *ret_version = (struct crdt_version){.value = crdt_key_bytes(entry->value),
+        .dot = {.origin = document->feeds.items[crdt_dot_feed(entry->dot)].origin,
+            .seq = crdt_dot_seq(entry->dot)},
+        .hlc = entry->stamp};
+    return CRDT_OK;
+}
+
+enum crdt_status crdt_register_get(const struct crdt_document *document,
+    struct crdt_path path, struct crdt_bytes *ret_value)
+{
+    const struct crdt_node *node = crdt_node_at(document, path, CRDT_REGISTER);
+    if (node == NULL)
+        return CRDT_ERR_NOT_FOUND;
+    const struct crdt_leaf_entry *winner = &node->leaf.entries[0];
+    for (size_t i = 1; i < node->leaf.count; i++)
+        if (wins(document, &node->leaf.entries[i], winner))
+            winner = &node->leaf.entries[i];
+    *ret_value = crdt_key_bytes(winner->value);
+    return CRDT_OK;
+}
