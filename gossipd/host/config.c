@@ -45,7 +45,7 @@ static bool key_set(struct config *config, size_t index, const char *text, struc
     return true;
 }
 
-bool config_set(
+bool config_apply(
     struct config *config, const char *name, const char *text, struct failure *failure)
 {
     size_t index = key_find(name);
@@ -129,7 +129,8 @@ static bool set_defaults(struct config *config, struct failure *failure)
         memcpy(host, "node", sizeof "node");
     }
     for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
-        if (!key_set(config, i, config_keys[i].value != NULL ? config_keys[i].value : host, failure)) {
+        const char *value = config_keys[i].value != NULL ? config_keys[i].value : host;
+        if (!key_set(config, i, value, failure)) {
             return false;
         }
     }
@@ -200,7 +201,7 @@ static bool read_flag(
     }
     const char *text = equals != NULL ? equals + 1 : arguments[++*index];
     struct failure expected = {{0}};
-    return config_set(config, name, text, &expected) ||
+    return config_apply(config, name, text, &expected) ||
         failure_say(failure, "--%s", expected.text);
 }
 
@@ -297,8 +298,9 @@ void config_help_print(void)
         stdout);
     for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
         const char *value = config_keys[i].value != NULL ? config_keys[i].value : "";
-        printf("  --%-19s %s%s%s%s\n", config_keys[i].name, config_keys[i].help, value[0] != '\0' ? " [" : "",
-            value, value[0] != '\0' ? "]" : "");
+        bool has_value = value[0] != '\0';
+        printf("  --%-19s %s%s%s%s\n", config_keys[i].name, config_keys[i].help,
+            has_value ? " [" : "", value, has_value ? "]" : "");
     }
     fputs("\nEvery other member stands in the file as a section:\n"
           "  peer berlin {\n"

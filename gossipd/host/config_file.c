@@ -32,7 +32,7 @@ static int on_key(cfg_t *file, cfg_opt_t *option)
 {
     struct failure failure = {{0}};
     const char *text = cfg_opt_getnstr(option, 0);
-    if (config_set(reading, cfg_opt_name(option), text != NULL ? text : "", &failure)) {
+    if (config_apply(reading, cfg_opt_name(option), text != NULL ? text : "", &failure)) {
         return 0;
     }
     say_first(file, failure.text);
