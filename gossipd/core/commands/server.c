@@ -30,9 +30,12 @@ enum crdt_status server_quit(struct call *call)
 enum crdt_status server_select(struct call *call)
 {
     int64_t database;
-    if (!number_parse(call->arguments[1], &database) || database > INT32_MAX
-        || database < INT32_MIN) {
+    if (!number_parse(call->arguments[1], &database)) {
         return call_not_integer(call);
+    }
+    if (database > INT32_MAX || database < INT32_MIN) {
+        return call_error(call,
+            "ERR value is out of range, value must between -2147483648 and 2147483647");
     }
     return database == 0 ? call_ok(call) : call_error(call, "ERR DB index is out of range");
 }

@@ -25,7 +25,9 @@ START_TEST(server_answers_small_talk)
     SAYS(&site, "SELECT 0", "+OK\r\n");
     SAYS(&site, "SELECT 1", "-ERR DB index is out of range\r\n");
     SAYS(&site, "SELECT x", "-ERR value is not an integer or out of range\r\n");
-    SAYS(&site, "TIME", "*2\r\n$10\r\n1700000000\r\n$6\r\n131000\r\n");
+    SAYS(&site, "SELECT 2147483648",
+        "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n");
+    SAYS(&site, "TIME", "*2\r\n$10\r\n1700000000\r\n$6\r\n132000\r\n");
 }
 END_TEST
 
