@@ -120,7 +120,8 @@ struct crdt_buffer {
     struct crdt_memory memory;
 };
 
-/* Makes an empty buffer. `memory` NULL means the C library's heap. */
+/* Makes an empty buffer. `memory` NULL means the C library's heap; so does a
+ * buffer that is all zeros. */
 CRDT_API void crdt_buffer_init(struct crdt_buffer *buffer, const struct crdt_memory *memory);
 CRDT_API void crdt_buffer_close(struct crdt_buffer *buffer);
 /* Forgets the content and keeps the memory. */

@@ -13,7 +13,8 @@ void crdt_buffer_close(struct crdt_buffer *buffer)
 {
     if (buffer == NULL)
         return;
-    crdt_memory_free(&buffer->memory, buffer->data, buffer->capacity);
+    if (buffer->data != NULL)
+        crdt_memory_free(&buffer->memory, buffer->data, buffer->capacity);
     buffer->data = NULL;
     buffer->size = 0;
     buffer->capacity = 0;
@@ -28,6 +29,7 @@ enum crdt_status crdt_buffer_reserve(struct crdt_buffer *buffer, size_t size)
 {
     if (size > SIZE_MAX - buffer->size)
         return CRDT_ERR_NOMEM;
+    buffer->memory = crdt_memory_or_heap(&buffer->memory);
     bool has_room = crdt_array_reserve(
         &buffer->memory, &buffer->data, &buffer->capacity, buffer->size + size, 1);
     return has_room ? CRDT_OK : CRDT_ERR_NOMEM;
