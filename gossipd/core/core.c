@@ -55,7 +55,8 @@ void core_refuse(struct core *core, enum refusal refusal, const struct peer *pee
 
 void core_retry_soon(struct core *core)
 {
-    core->retry_us = core->now_us + MEMORY_RETRY_US;
+    if (core->retry_us == UINT64_MAX)
+        core->retry_us = core->now_us + MEMORY_RETRY_US;
 }
 
 void core_changed(struct core *core)

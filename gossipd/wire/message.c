@@ -70,8 +70,6 @@ enum crdt_status message_read(struct crdt_bytes bytes, struct message *ret_messa
     enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_ACK, &kind);
     if (status != CRDT_OK)
         return status;
-    if (kind < MESSAGE_COMPARE)
-        return CRDT_ERR_MALFORMED;
     struct message message = {.kind = (enum message_kind)kind};
     status = read_body(&bytes, &message);
     if (status != CRDT_OK)

@@ -171,7 +171,8 @@ START_TEST(frames_of_any_bytes_never_crash_and_change_nothing)
             /* A valid frame with one byte changed, or cut short. */
             size = valid.size - (round % 4 == 0 ? choice_below(&choice, (uint32_t)valid.size) : 0);
             memcpy(frame, valid.data, valid.size);
-            frame[choice_below(&choice, (uint32_t)valid.size)] ^= (uint8_t)(1 + choice_below(&choice, 255));
+            uint32_t place = choice_below(&choice, (uint32_t)valid.size);
+            frame[place] ^= (uint8_t)(1 + choice_below(&choice, 255));
         } else {
             for (size_t index = 0; index < size; index++)
                 frame[index] = (uint8_t)choice_u64(&choice);
