@@ -140,24 +140,31 @@ static char *ask_status(const struct request *request)
     return json;
 }
 
-static bool member_is_down(const json_t *member)
+static bool member_is(const json_t *member, const char *state)
 {
-    const char *state = json_string_value(json_object_get(member, "state"));
-    return state != NULL && (strcmp(state, "down") == 0 || strcmp(state, "suspect") == 0);
+    const char *is = json_string_value(json_object_get(member, "state"));
+    return is != NULL && strcmp(is, state) == 0;
 }
 
+/* Nobody can have converged with a member that is down; what can be said then is
+ * that nothing is missing between this node and those that answer. */
 static enum exit_code judge(const json_t *status)
 {
     size_t index = 0;
     json_t *member = NULL;
     bool has_down = false;
+    bool is_missing = false;
     json_array_foreach(json_object_get(status, "members"), index, member) {
-        has_down = has_down || member_is_down(member);
+        bool is_down = member_is(member, "down") || member_is(member, "suspect");
+        has_down = has_down || is_down;
+        is_missing = is_missing ||
+            (!is_down && (json_integer_value(json_object_get(member, "missing_here")) != 0 ||
+                             json_integer_value(json_object_get(member, "missing_there")) != 0));
     }
-    if (!json_is_true(json_object_get(status, "converged"))) {
-        return EXIT_NOT;
+    if (json_is_true(json_object_get(status, "converged"))) {
+        return EXIT_DONE;
     }
-    return has_down ? EXIT_SOME_DOWN : EXIT_DONE;
+    return has_down && !is_missing ? EXIT_SOME_DOWN : EXIT_NOT;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -175,18 +182,15 @@ static void print_members(const json_t *members)
 {
     size_t index = 0;
     json_t *member = NULL;
-    if (json_array_size(members) == 0) {
-        puts("members:   none configured, this is a single node");
-        return;
-    }
     printf("%-20s %-8s %14s %14s %10s\n", "MEMBER", "STATE", "MISSING HERE", "MISSING THERE",
         "SINCE");
     json_array_foreach(members, index, member) {
+        bool is_self = json_is_true(json_object_get(member, "self"));
         printf("%-20s %-8s %14" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT
-               " %9" JSON_INTEGER_FORMAT "s\n",
+               " %9" JSON_INTEGER_FORMAT "s%s\n",
             text_of(member, "name"), text_of(member, "state"),
             number_of(member, "missing_here"), number_of(member, "missing_there"),
-            number_of(member, "since_ms") / 1000);
+            number_of(member, "since_ms") / 1000, is_self ? "  (this node)" : "");
     }
 }
 

@@ -203,4 +203,5 @@ const struct config_key config_keys[] = {
     {"maxmemory", "0", parse_maxmemory, "refuse writes of clients above; 0: no limit"},
     {"proto-max-bulk-len", "16mb", parse_bulk, "longest argument of a command"},
 };
-static_assert(sizeof config_keys / sizeof config_keys[0] == CONFIG_KEY_COUNT, "all keys are counted");
+static_assert(
+    sizeof config_keys / sizeof config_keys[0] == CONFIG_KEY_COUNT, "all keys are counted");
