@@ -167,18 +167,27 @@ def free_base(count=5):
 
 # ---- Daemons ----
 
-class Daemon:
-    """One gossipd without peers, under the test's own hand."""
+# A peer that never answers: a node opens its peer port only if it has peers.
+ABSENT_PEER = 'cluster = "front door"\npeer absent { key = "%s" address = "127.0.0.1:1" }\n' % (
+    "ab" * 32)
 
-    def __init__(self, stage, *flags, durability="always"):
+
+class Daemon:
+    """One gossipd, under the test's own hand; its only peer, if any, is absent."""
+
+    def __init__(self, stage, durability="always", has_peer=False):
         base = free_base(1)
         self.directory = os.path.join(stage.directory, "data")
         self.port, self.peer_port = base + 1, base + 101
         self.log_path = os.path.join(stage.directory, "log")
         self.arguments = [GOSSIPD, "--dir", self.directory, "--port", str(self.port),
                           "--peer-address", f"127.0.0.1:{self.peer_port}",
-                          "--http-address", f"127.0.0.1:{base + 201}",
-                          "--durability", durability, *flags]
+                          "--durability", durability]
+        if has_peer:
+            configuration = os.path.join(stage.directory, "gossipd.conf")
+            with open(configuration, "w") as file:
+                file.write(ABSENT_PEER)
+            self.arguments[1:1] = ["-c", configuration]
         self.process = None
         stage.daemons.append(self)
         self.start()
