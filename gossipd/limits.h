@@ -31,8 +31,7 @@
 #define EVIDENCE_MAX 64              /* forks whose evidence is kept               */
 #define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
 #define PROOF_US 60000000            /* between proofs of an equal state to one peer */
-#define PROOF_KEYS_MAX 100000        /* above, hashing the state would stop the loop */
-#define PROOF_BYTES_MAX 33554432     /* of memory in use: likewise, for few large keys */
+#define PROOF_BYTES_MAX 33554432     /* of memory in use: above, hashing the state would stop the loop */
 #define ALARM_US 1000000             /* between two events of one kind of refusal  */
 #define EVENT_TEXT_BYTES 512         /* one line of the log                        */
 

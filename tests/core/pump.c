@@ -501,6 +501,7 @@ const char *pump_replies(struct pump *pump, size_t node)
 
 const char *pump_ask(struct pump *pump, size_t node, const char *words)
 {
+    crdt_buffer_clear(&pump->nodes[node].replies);
     size_t before = pump->nodes[node].reply_count;
     pump_command(pump, node, words);
     for (size_t tries = 0; tries < 100 && pump->nodes[node].reply_count == before; tries++)

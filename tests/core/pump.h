@@ -78,7 +78,7 @@ void pump_run(struct pump *pump, uint64_t duration_us);
 void pump_command(struct pump *pump, size_t node, const char *words);
 /* What the node replied since the last call, zero-terminated. */
 const char *pump_replies(struct pump *pump, size_t node);
-/* Runs a command and time until the reply is there. */
+/* Forgets older replies, runs a command, and time until its reply is there. */
 const char *pump_ask(struct pump *pump, size_t node, const char *words);
 
 /* The held STOREs become durable, or all fail. */

@@ -32,8 +32,8 @@ static void make_batch_message(
     OK(crdt_open(&options, &document));
     struct crdt_transaction *transaction;
     OK(crdt_begin(document, 1, &transaction));
-    struct crdt_bytes name = crdt_text("evil");
-    struct crdt_path path = {.keys = &name, .count = 1};
+    struct crdt_bytes names[] = {crdt_text("data"), crdt_text("evil")};
+    struct crdt_path path = {.keys = names, .count = 2};
     OK(crdt_register_set(transaction, path, crdt_text("yes")));
     crdt_commit(transaction);
     struct crdt_bytes bytes;
@@ -120,8 +120,8 @@ START_TEST(two_histories_of_one_origin_raise_the_alarm_and_are_not_applied)
     OK(crdt_open(&options, &document));
     struct crdt_transaction *transaction;
     OK(crdt_begin(document, 1, &transaction));
-    struct crdt_bytes name = crdt_text("other");
-    struct crdt_path path = {.keys = &name, .count = 1};
+    struct crdt_bytes names[] = {crdt_text("data"), crdt_text("other")};
+    struct crdt_path path = {.keys = names, .count = 2};
     OK(crdt_register_set(transaction, path, crdt_text("1")));
     OK(crdt_register_set(transaction, path, crdt_text("2")));
     crdt_commit(transaction);
