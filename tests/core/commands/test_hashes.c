@@ -61,6 +61,15 @@ START_TEST(hashes_do_not_show_what_is_no_string)
 }
 END_TEST
 
+START_TEST(hashes_delete_whatever_a_field_holds)
+{
+    SAYS(&site, "HINCRBY h n 5", ":5\r\n");
+    SAYS(&site, "CRDT.UPDATE h 2 milk tags ADD a", ":1\r\n");
+    SAYS(&site, "HDEL h n milk", ":2\r\n");
+    SAYS(&site, "EXISTS h", ":0\r\n");
+}
+END_TEST
+
 START_TEST(hashes_refuse_what_does_not_count)
 {
     SAYS(&site, "HSET h f abc", ":1\r\n");
@@ -96,6 +105,7 @@ int main(void)
     tcase_add_test(tests, hashes_set_get_and_delete);
     tcase_add_test(tests, hashes_show_registers_and_counters);
     tcase_add_test(tests, hashes_do_not_show_what_is_no_string);
+    tcase_add_test(tests, hashes_delete_whatever_a_field_holds);
     tcase_add_test(tests, hashes_refuse_what_does_not_count);
     tcase_add_test(tests, hashes_refuse_other_types);
     suite_add_tcase(suite, tests);

@@ -2,6 +2,8 @@
  * it stays, in the document and in the reply. */
 #include "tests/core/commands/site.h"
 
+#include "gossipd/core/commands/queue.h"
+#include "gossipd/core/commands/table.h"
 #include "gossipd/wire/resp.h"
 
 #include <string.h>
@@ -85,12 +87,38 @@ START_TEST(memory_failing_anywhere_leaves_all_or_nothing)
 }
 END_TEST
 
+START_TEST(memory_failing_leaves_the_queue)
+{
+    struct test_memory memory = {.held = 0};
+    struct crdt_memory hook = test_memory_hook(&memory);
+    struct crdt_bytes arguments[] = {crdt_text("get"), crdt_text("k")};
+    const struct command *get = table_find(arguments[0]);
+    enum crdt_status status = CRDT_ERR_NOMEM;
+    struct queue queue;
+    queue_init(&queue, &hook);
+    for (uint64_t fail_at = 1; status != CRDT_OK; fail_at++) {
+        memory.fail_at = memory.requests + fail_at;
+        status = queue_push(&queue, get, arguments, 2);
+        if (status != CRDT_OK) {
+            ck_assert_uint_eq(queue.bytes.size, 0);
+            ck_assert_uint_eq(queue.count, 0);
+            /* Grown, the buffer would ask for nothing any more. */
+            queue_close(&queue);
+        }
+    }
+    ck_assert_uint_gt(memory.requests, 3);
+    queue_close(&queue);
+    ck_assert_uint_eq(memory.held, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("commands_memory");
     TCase *tests = tcase_create("memory");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, memory_failing_anywhere_leaves_all_or_nothing);
+    tcase_add_test(tests, memory_failing_leaves_the_queue);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

@@ -122,6 +122,23 @@ START_TEST(session_queue_is_bounded)
 }
 END_TEST
 
+START_TEST(session_exec_that_fails_leaves_nothing)
+{
+    static char large[CRDT_PATH_BYTES_MAX + 1];
+    struct crdt_bytes arguments[] = {crdt_text("SADD"), crdt_text("s"), {large, sizeof large}};
+    SAYS(&site, "MULTI", "+OK\r\n");
+    SAYS(&site, "SET k 1", "+QUEUED\r\n");
+    OK(site_execute(&site, arguments, 3));
+    SAYS_PART(&site, "EXEC", "-ERR larger than a limit of the wire format allows");
+    ck_assert(!site.result.has_written);
+    ck_assert_int_eq(site.reply.data[0], '-');
+    ck_assert_uint_eq(site.stats.writes, 0);
+    SAYS(&site, "EXISTS k", ":0\r\n");
+    SAYS(&site, "EXEC", "-ERR EXEC without MULTI\r\n");
+    ck_assert_uint_lt(site.memory.held, 1 << 20);
+}
+END_TEST
+
 START_TEST(session_refuses_writes_when_told_to)
 {
     SAYS(&site, "SET k 1", "+OK\r\n");
@@ -208,6 +225,7 @@ int main(void)
     tcase_add_test(tests, session_exec_aborts_after_an_error_in_the_queue);
     tcase_add_test(tests, session_multi_does_not_nest);
     tcase_add_test(tests, session_queue_is_bounded);
+    tcase_add_test(tests, session_exec_that_fails_leaves_nothing);
     tcase_add_test(tests, session_refuses_writes_when_told_to);
     tcase_add_test(tests, session_maxmemory_refuses_what_may_grow);
     tcase_add_test(tests, session_without_a_generation_says_amnesia);
