@@ -12,7 +12,8 @@ static bool matches(const char *pattern, const char *text)
 START_TEST(glob_matches_as_redis_does)
 {
     static const char *const yes[][2] = {{"*", ""}, {"*", "abc"}, {"", ""}, {"a*", "a"}, {"*b", "ab"},
-        {"a*c", "abbc"}, {"a**c", "ac"}, {"?", "x"}, {"h[ae]llo", "hallo"}, {"h[^e]llo", "hallo"},
+        {"a*c", "abbc"}, {"a**c", "ac"}, {"?", "x"}, {"h[ae]llo", "hallo"},
+        {"h[^e]llo", "hallo"},
         {"h[a-c]llo", "hbllo"}, {"h[c-a]llo", "hbllo"}, {"\\*", "*"}, {"[\\]]", "]"}, {"[abc", "b"},
         {"*a*b*", "xxaxxbxx"}, {"*[0-9]", "key:7"}, {"a\\", "a\\"}, {"*aab", "aaaab"}};
     static const char *const no[][2] = {{"", "a"}, {"?", ""}, {"a*c", "abb"}, {"h[^e]llo", "hello"},
