@@ -3,7 +3,7 @@
  * that survives save and load.
  *
  * The first byte picks the door. Random bytes never get past a hash, so two
- * doors take the inside of a batch or a snapshot and wrap it validly. */
+ * doors take the inside of a batch and wrap it validly. */
 #include "fuzz/fuzz.h"
 #include "tests/support/claim.h"
 #include "tests/support/documents.h"
@@ -20,10 +20,10 @@ enum door {
     DOOR_TOKENS,
     DOOR_BODY,     /* as the records of a batch whose header and hash are right */
     DOOR_HEADER,   /* as a header before a body, the body's hash made right     */
-    DOOR_SNAPSHOT, /* as a snapshot whose trailing hash is made right           */
     DOOR_COUNT,
 };
 
+#define PENDING_BYTES_MAX 4096
 /* No allocation may be larger than the bytes at hand justify. */
 #define ALLOWED_BYTES(size) (64 * (size) + (1u << 20))
 
@@ -33,7 +33,7 @@ static struct crdt_document *victim_new(void)
 {
     struct crdt_options options = document_options(1, 1);
     options.memory = test_memory_hook(&memory);
-    options.pending_bytes_max = 4096;
+    options.pending_bytes_max = PENDING_BYTES_MAX;
     struct crdt_document *victim;
     claim(crdt_open(&options, &victim) == CRDT_OK);
     add(victim, PATH("n"), 5);
@@ -99,20 +99,28 @@ static void must_survive_save_and_load(struct crdt_document *document)
 static void try_merge(struct crdt_document *victim, struct crdt_bytes bytes)
 {
     struct crdt_buffer before = snapshot_of(victim);
-    size_t pending = crdt_pending_bytes(victim);
     size_t held = memory.held;
     memory.peak = held;
     enum crdt_status status = crdt_merge(victim, bytes);
     claim(memory.peak - held <= ALLOWED_BYTES(bytes.size));
+    claim(crdt_pending_bytes(victim) <= PENDING_BYTES_MAX);
     if (status == CRDT_OK) {
         must_survive_save_and_load(victim);
     } else {
         struct crdt_buffer after = snapshot_of(victim);
         claim(buffer_equals(&before, &after));
-        claim(crdt_pending_bytes(victim) == pending);
         crdt_buffer_close(&after);
     }
     crdt_buffer_close(&before);
+}
+
+/* Of a newer minor version: it may say more than is kept here. */
+static bool is_newer(struct crdt_bytes bytes)
+{
+    uint64_t kind, major, minor;
+    return crdt_read_uint(&bytes, UINT64_MAX, &kind) == CRDT_OK &&
+           crdt_read_uint(&bytes, UINT64_MAX, &major) == CRDT_OK &&
+           crdt_read_uint(&bytes, UINT64_MAX, &minor) == CRDT_OK && minor > CRDT_WIRE_MINOR;
 }
 
 static void try_load(struct crdt_bytes bytes)
@@ -129,7 +137,8 @@ static void try_load(struct crdt_bytes bytes)
         return;
     /* The encoding is canonical: what loads saves to the very same bytes. */
     struct crdt_buffer saved = snapshot_of(loaded);
-    claim(saved.size == bytes.size && memcmp(saved.data, bytes.data, bytes.size) == 0);
+    claim(is_newer(bytes) ||
+          (saved.size == bytes.size && memcmp(saved.data, bytes.data, bytes.size) == 0));
     crdt_buffer_close(&saved);
     crdt_close(loaded);
 }
@@ -157,7 +166,8 @@ static void try_summary(struct crdt_document *victim, struct crdt_bytes bytes)
     crdt_buffer_init(&out, NULL);
     if (crdt_summary_read(bytes, dots, 64, &count) == CRDT_OK) {
         claim(crdt_summary_write(dots, count, &out) == CRDT_OK);
-        claim(out.size == bytes.size && memcmp(out.data, bytes.data, bytes.size) == 0);
+        claim(is_newer(bytes) ||
+              (out.size == bytes.size && memcmp(out.data, bytes.data, bytes.size) == 0));
         crdt_buffer_clear(&out);
     }
     struct crdt_buffer before = snapshot_of(victim);
@@ -229,19 +239,6 @@ static void try_header(struct crdt_document *victim, const uint8_t *data, size_t
     crdt_buffer_close(&batch);
 }
 
-static void try_snapshot(struct crdt_document *victim, const uint8_t *data, size_t size)
-{
-    struct crdt_buffer snapshot;
-    crdt_buffer_init(&snapshot, NULL);
-    claim(crdt_buffer_append(&snapshot, data, size) == CRDT_OK);
-    if (size >= CRDT_HASH_BYTES)
-        hash_of(snapshot.data, size - CRDT_HASH_BYTES,
-            snapshot.data + size - CRDT_HASH_BYTES);
-    try_load(crdt_buffer_bytes(&snapshot));
-    try_merge(victim, crdt_buffer_bytes(&snapshot));
-    crdt_buffer_close(&snapshot);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
@@ -269,9 +266,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case DOOR_HEADER:
         try_header(victim, bytes.data, bytes.size);
-        break;
-    case DOOR_SNAPSHOT:
-        try_snapshot(victim, bytes.data, bytes.size);
         break;
     case DOOR_COUNT:
         break;

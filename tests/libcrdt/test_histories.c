@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#define STEPS 150
+#define STEPS 250
 
 static void run_history(uint64_t seed)
 {
@@ -31,7 +31,7 @@ START_TEST(every_replica_holds_live_of_its_context_after_every_step)
 {
     bool is_fixed;
     uint64_t seed = choice_seed("histories", &is_fixed);
-    unsigned runs = is_fixed ? 1 : choice_runs(60);
+    unsigned runs = is_fixed ? 1 : choice_runs(400);
     for (unsigned i = 0; i < runs; i++)
         run_history(seed + i);
 }

@@ -290,7 +290,7 @@ static void hold_for_every_type(const char *name, void (*law)(struct trio *, str
 {
     bool is_fixed;
     uint64_t seed = choice_seed(name, &is_fixed);
-    unsigned runs = is_fixed ? 1 : choice_runs(25);
+    unsigned runs = is_fixed ? 1 : choice_runs(100);
     static char text[160];
     for (size_t row = 0; row < ROWS; row++) {
         for (unsigned i = 0; i < runs; i++) {

@@ -267,8 +267,17 @@ static const struct {
     {"set_generation with an open batch", write_some, call_set_generation},
 };
 
-/* One call with its `n`-th request refused. True when there were fewer. What
- * failure left behind must be what a twin has that was never asked. */
+static bool has_same_state(struct crdt_document *a, struct crdt_document *b)
+{
+    struct crdt_digest x, y;
+    OK(crdt_digest(a, &x));
+    OK(crdt_digest(b, &y));
+    return memcmp(x.state, y.state, sizeof x.state) == 0;
+}
+
+/* One call with its `n`-th request refused. True when there were fewer. A retry
+ * must bring what a twin has that never failed. A call may do without what it
+ * was refused, so OK is an answer too; the batch may then be written otherwise. */
 static bool survives(size_t index, uint64_t n)
 {
     struct scene scene, twin;
@@ -282,22 +291,25 @@ static bool survives(size_t index, uint64_t n)
     enum crdt_status status = calls[index].call(&scene);
     bool has_failed = scene.memory.requests >= scene.memory.fail_at;
     scene.memory.fail_at = 0;
-    ck_assert_msg(status == (has_failed ? CRDT_ERR_NOMEM : CRDT_OK), "%s, request %u: %s",
-        calls[index].name, (unsigned)n, crdt_status_text(status));
-    if (has_failed) {
+    ck_assert_msg(status == CRDT_OK || (has_failed && status == CRDT_ERR_NOMEM),
+        "%s, request %u: %s", calls[index].name, (unsigned)n, crdt_status_text(status));
+    if (status != CRDT_OK) {
         ck_assert_uint_eq(scene.out.size, 0);
         OK(calls[index].call(&scene));
-        OK(calls[index].call(&twin));
-    } else {
-        OK(calls[index].call(&twin));
     }
+    OK(calls[index].call(&twin));
     if (scene.transaction != NULL) {
         crdt_commit(scene.transaction);
         crdt_commit(twin.transaction);
         scene.transaction = twin.transaction = NULL;
     }
-    ck_assert_msg(is_same(scene.victim, twin.victim), "%s, request %u: not as it was",
-        calls[index].name, (unsigned)n);
+    /* A failed assignment may have used up a stamp. */
+    bool is_equal = calls[index].call == call_register
+                        ? reads(scene.victim, PATH("r"), "a value of some length")
+                    : has_failed && status == CRDT_OK
+                        ? has_same_state(scene.victim, twin.victim)
+                        : is_same(scene.victim, twin.victim);
+    ck_assert_msg(is_equal, "%s, request %u: not as the twin", calls[index].name, (unsigned)n);
     ck_assert_uint_eq(crdt_pending_bytes(scene.victim), crdt_pending_bytes(twin.victim));
     scene_close(&scene);
     scene_close(&twin);
@@ -325,6 +337,7 @@ START_TEST(failed_call_leaves_the_snapshot_bytes)
             begin_transaction(&scene);
         scene.memory.fail_at = scene.memory.requests + n;
         enum crdt_status status = calls[_i].call(&scene);
+        bool has_failed = scene.memory.requests >= scene.memory.fail_at;
         scene.memory.fail_at = 0;
         if (status == CRDT_ERR_NOMEM) {
             if (scene.transaction != NULL)
@@ -337,7 +350,7 @@ START_TEST(failed_call_leaves_the_snapshot_bytes)
         }
         crdt_buffer_close(&before);
         scene_close(&scene);
-        if (status != CRDT_ERR_NOMEM)
+        if (!has_failed)
             return;
     }
     ck_abort_msg("%s never succeeds", calls[_i].name);

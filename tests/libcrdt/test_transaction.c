@@ -213,8 +213,10 @@ END_TEST
 
 START_TEST(batch_that_would_grow_over_the_limit_refuses_the_write_only)
 {
-    uint8_t *data = calloc(1, CRDT_VALUE_BYTES_MAX);
-    struct crdt_bytes value = {data, CRDT_VALUE_BYTES_MAX - 1000};
+    /* Two fit beside what a header may need, three do not. */
+    size_t size = CRDT_BATCH_BYTES_MAX / 3;
+    uint8_t *data = calloc(1, size);
+    struct crdt_bytes value = {data, size};
     struct crdt_transaction *transaction = begin(a);
     OK(crdt_register_set(transaction, PATH("1"), value));
     OK(crdt_register_set(transaction, PATH("2"), value));

@@ -119,8 +119,7 @@ static void merge_snapshot(struct world *world, unsigned from, unsigned to)
     struct world_replica *source = &world->replicas[from], *target = &world->replicas[to];
     claim(crdt_snapshot(source->document, &snapshot) == CRDT_OK);
     claim(crdt_merge(target->document, crdt_buffer_bytes(&snapshot)) == CRDT_OK);
-    if (!oracle_context_covers(&target->context, &source->context))
-        oracle_context_join(&target->floor, &source->context);
+    oracle_context_join(&target->floor, &source->context);
     crdt_buffer_close(&snapshot);
     world_check(world, to);
     claim(oracle_context_covers(&target->context, &source->context));
