@@ -73,7 +73,7 @@ void disk_flush(struct simulator *sim, size_t node)
         || sim->nodes[node].core == NULL)
         return;
     disk->is_busy = true;
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_FLUSH,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FLUSH,
         .at_us = disk_duration(sim, &sim->nodes[node]), .node = node,
         .incarnation = sim->nodes[node].incarnation, .number = disk->count });
 }

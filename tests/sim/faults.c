@@ -158,7 +158,7 @@ void faults_happen(struct simulator *sim)
     simulator_trace(sim, "FAULT %s n%zu n%zu", fault_text(fault), node + 1, other + 1);
     if (faults_apply(sim, fault, node, other))
         sim->faults.counts[fault]++;
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_FAULT,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FAULT,
         .at_us = simulator_after(sim, 1000, 2 * sim->faults.pause_us) });
 }
 

@@ -2,14 +2,15 @@
 
 #include "tests/sim/array.h"
 
-void model_add(struct model *model, size_t origin, uint64_t seq, const struct vector *observed,
-    const struct effect *effects, size_t count)
+void model_add(struct model *model, size_t origin, uint64_t seq, bool has_records,
+    const struct vector *observed, const struct effect *effects, size_t count)
 {
     model->transactions = array_reserve(model->transactions, model->transaction_count,
         &model->transaction_capacity, sizeof *model->transactions);
     model->transactions[model->transaction_count++] = (struct model_transaction){
         .origin = origin,
         .seq = seq,
+        .has_records = has_records,
         .observed = *observed,
         .first_effect = model->effect_count,
         .effect_count = count,
@@ -58,7 +59,7 @@ static bool model_covers(const struct effect *killer, const struct effect *victi
     return false;
 }
 
-static bool model_lives(const struct model *model, const struct vector *context,
+bool model_lives(const struct model *model, const struct vector *context,
     const struct model_transaction *author, size_t victim)
 {
     for (size_t i = 0; i < model->transaction_count; i++) {
@@ -105,7 +106,7 @@ const struct vector *model_observed(const struct model *model, size_t origin, ui
 {
     for (size_t i = model->transaction_count; i > 0; i--) {
         const struct model_transaction *transaction = &model->transactions[i - 1];
-        if (transaction->origin == origin && transaction->seq <= seq)
+        if (transaction->origin == origin && transaction->seq <= seq && transaction->has_records)
             return &transaction->observed;
     }
     return NULL;

@@ -30,6 +30,7 @@ struct model_transaction {
     size_t origin;
     uint64_t seq;           /* of its last record                              */
     struct vector observed; /* by its author before it, own open batch included */
+    bool has_records;       /* else it only joined an increment of the open batch */
     size_t first_effect;
     size_t effect_count;
 };
@@ -43,8 +44,8 @@ struct model {
     size_t effect_capacity;
 };
 
-void model_add(struct model *model, size_t origin, uint64_t seq, const struct vector *observed,
-    const struct effect *effects, size_t count);
+void model_add(struct model *model, size_t origin, uint64_t seq, bool has_records,
+    const struct vector *observed, const struct effect *effects, size_t count);
 /* Operations of `origin` above `kept` never happened: a crash undid them. */
 void model_crash(struct model *model, size_t origin, uint64_t kept);
 /* Operations of `from` above `seq` were not sealed yet and are now of `to`. */
@@ -59,6 +60,9 @@ struct model_value {
 };
 struct model_value model_read(
     const struct model *model, const struct vector *context, int key, int field);
+/* No effect in the context kills effect number `victim`, which is of `author`. */
+bool model_lives(const struct model *model, const struct vector *context,
+    const struct model_transaction *author, size_t victim);
 /* The observed vector of the last transaction of `origin` up to `seq`, or NULL. */
 const struct vector *model_observed(const struct model *model, size_t origin, uint64_t seq);
 void model_close(struct model *model);

@@ -33,7 +33,7 @@ void network_dial(struct simulator *sim, size_t node, size_t peer)
     size_t target = sim->nodes[node].peer_nodes[peer];
     simulator_trace(sim, "n%zu CONNECT n%zu", node + 1, target + 1);
     bool is_cut = sim->network.is_cut[node][target] || sim->network.is_cut[target][node];
-    queue_add(&sim->queue,
+    agenda_add(&sim->agenda,
         (struct event){ .kind = is_cut ? EVENT_DIAL_FAILED : EVENT_DIAL, .node = node,
             .at_us = is_cut ? simulator_after(sim, 1000000, 1000000)
                             : simulator_after(sim, 1000, 5000),
@@ -60,7 +60,7 @@ void network_dialled(struct simulator *sim, const struct event *event)
         struct event failed = *event;
         failed.kind = EVENT_DIAL_FAILED;
         failed.at_us = is_cut ? simulator_after(sim, 1000000, 1000000) : sim->now_us;
-        queue_add(&sim->queue, failed);
+        agenda_add(&sim->agenda, failed);
         return;
     }
     network->links = array_reserve(
@@ -71,7 +71,7 @@ void network_dialled(struct simulator *sim, const struct event *event)
         .numbers = { ++sim->nodes[node].link_number, ++sim->nodes[target].link_number },
         .is_open = { true, true },
         .arrives_us = { arrives, sim->now_us } };
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_UP, .at_us = arrives, .node = node,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_UP, .at_us = arrives, .node = node,
         .incarnation = event->incarnation, .link = network->id, .side = 0 });
     struct link link = network->links[network->count - 1];
     network_tell_up(sim, &link, 1);
@@ -115,7 +115,7 @@ static void network_tell_down(struct simulator *sim, struct link *link, size_t s
     if (at < link->arrives_us[side])
         at = link->arrives_us[side];
     link->arrives_us[side] = at;
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_DOWN, .at_us = at, .node = to,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_DOWN, .at_us = at, .node = to,
         .incarnation = sim->nodes[to].incarnation, .link = link->id, .side = side });
 }
 
@@ -192,7 +192,7 @@ static void network_post(
     uint8_t *copy = array_copy(bytes.data, bytes.size);
     if (bytes.size > 0 && network_fault(sim, network->corruption, FAULT_CORRUPTION))
         copy[simulator_random(sim, bytes.size)] ^= (uint8_t)(1u << simulator_random(sim, 8));
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_FRAME, .at_us = at,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FRAME, .at_us = at,
         .node = link->nodes[side], .incarnation = sim->nodes[link->nodes[side]].incarnation,
         .link = link->id, .side = side, .bytes = copy, .size = bytes.size });
 }

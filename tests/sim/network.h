@@ -4,7 +4,7 @@
 #define TESTS_SIM_NETWORK_H
 
 #include "gossipd/core/core.h"
-#include "tests/sim/queue.h"
+#include "tests/sim/agenda.h"
 #include "tests/sim/registry.h"
 
 struct simulator;

@@ -149,7 +149,7 @@ void node_stop(struct simulator *sim, size_t node)
     self->is_stopping = true;
     self->is_serving = false;
     simulator_trace(sim, "n%zu STOP", node + 1);
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_STOP_LATE,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_STOP_LATE,
         .at_us = sim->now_us + STOP_US, .node = node, .incarnation = self->incarnation });
     struct core_input input = { .kind = CORE_STOP };
     node_step(sim, node, &input);
@@ -180,7 +180,7 @@ void node_stopped(struct simulator *sim, size_t node)
 void node_restart_later(struct simulator *sim, size_t node)
 {
     if (!sim->options.is_quiet)
-        queue_add(&sim->queue, (struct event){ .kind = EVENT_RESTART, .node = node,
+        agenda_add(&sim->agenda, (struct event){ .kind = EVENT_RESTART, .node = node,
             .at_us = simulator_after(sim, 10000, 5000000),
             .incarnation = sim->nodes[node].incarnation });
 }

@@ -5,7 +5,7 @@
 
 #include "gossipd/core/core.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/queue.h"
+#include "tests/sim/agenda.h"
 #include "tests/sim/registry.h"
 #include "tests/sim/workload.h"
 

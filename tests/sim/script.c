@@ -83,7 +83,7 @@ static void script_client(struct script *script, const struct words *words)
     const struct client *client = &sim->nodes[node].clients[slot];
     uint64_t answers = client->answers, end = sim->now_us + REPLY_US;
     workload_send(sim, node, slot, &command, NULL, 0);
-    while (client->answers == answers && queue_next_us(&sim->queue) <= end
+    while (client->answers == answers && agenda_next_us(&sim->agenda) <= end
         && simulator_next(sim))
         continue;
     if (client->answers == answers)

@@ -9,7 +9,7 @@ void script_serve(struct script *script, size_t node)
 {
     struct simulator *sim = &script->sim;
     uint64_t end = sim->now_us + 5000000;
-    while (!sim->nodes[node].is_serving && queue_next_us(&sim->queue) <= end
+    while (!sim->nodes[node].is_serving && agenda_next_us(&sim->agenda) <= end
         && simulator_next(sim))
         continue;
     if (!sim->nodes[node].is_serving)
@@ -45,7 +45,7 @@ static void script_stop(struct script *script, size_t node)
     struct simulator *sim = &script->sim;
     uint64_t end = sim->now_us + 6000000;
     node_stop(sim, node);
-    while (sim->nodes[node].core != NULL && queue_next_us(&sim->queue) <= end
+    while (sim->nodes[node].core != NULL && agenda_next_us(&sim->agenda) <= end
         && simulator_next(sim))
         continue;
 }

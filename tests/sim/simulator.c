@@ -11,6 +11,7 @@
 
 #define CHAOS_US_MIN 3000000  /* faults and clients together                      */
 #define CHAOS_US_MAX 20000000
+#define COMMANDS_MAX 3000     /* short runs find more, and the model is quadratic */
 #define ANSWER_US 10000000    /* a calm node that serves answers within this      */
 
 uint64_t simulator_random(struct simulator *sim, uint64_t bound)
@@ -100,7 +101,7 @@ static void simulator_draw(struct simulator *sim)
     if (simulator_chance(sim, 4))
         sim->nodes[0].clock_offset_ms = INT64_C(31536000000);
     faults_draw(sim);
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_FAULT, .at_us = 1000000 });
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FAULT, .at_us = 1000000 });
 }
 
 void simulator_open(struct simulator *sim, const struct simulator_options *options)
@@ -167,7 +168,7 @@ static void simulator_dispatch(struct simulator *sim, const struct event *event)
 bool simulator_next(struct simulator *sim)
 {
     struct event event;
-    if (sim->is_broken || !queue_take(&sim->queue, &event))
+    if (sim->is_broken || !agenda_take(&sim->agenda, &event))
         return false;
     sim->now_us = event.at_us;
     if (!simulator_is_void(sim, &event))
@@ -179,7 +180,7 @@ bool simulator_next(struct simulator *sim)
 void simulator_run(struct simulator *sim, uint64_t us)
 {
     uint64_t end = sim->now_us + us;
-    while (queue_next_us(&sim->queue) <= end && simulator_next(sim))
+    while (agenda_next_us(&sim->agenda) <= end && simulator_next(sim))
         continue;
     if (!sim->is_broken)
         sim->now_us = end;
@@ -189,7 +190,7 @@ bool simulator_converge(struct simulator *sim, uint64_t us)
 {
     uint64_t end = sim->now_us + us;
     while (!sim->is_broken && !invariants_converged(sim)) {
-        if (queue_next_us(&sim->queue) > end)
+        if (agenda_next_us(&sim->agenda) > end)
             return false;
         if (!simulator_next(sim))
             return false;
@@ -202,13 +203,13 @@ const struct crdt_buffer *simulator_ask(
 {
     struct client *client = &sim->nodes[node].clients[CLIENT_ASKING];
     uint64_t end = sim->now_us + ANSWER_US;
-    while (client->number == 0 && queue_next_us(&sim->queue) <= end && simulator_next(sim))
+    while (client->number == 0 && agenda_next_us(&sim->agenda) <= end && simulator_next(sim))
         continue;
     if (client->number == 0)
         return NULL;
     uint64_t answers = client->answers;
     workload_send(sim, node, CLIENT_ASKING, command, NULL, 0);
-    while (client->answers == answers && queue_next_us(&sim->queue) <= end
+    while (client->answers == answers && agenda_next_us(&sim->agenda) <= end
         && simulator_next(sim))
         continue;
     return client->answers == answers ? NULL : &client->answer;
@@ -216,8 +217,10 @@ const struct crdt_buffer *simulator_ask(
 
 void simulator_play(struct simulator *sim)
 {
-    simulator_run(
-        sim, CHAOS_US_MIN + simulator_random(sim, CHAOS_US_MAX - CHAOS_US_MIN));
+    uint64_t end
+        = sim->now_us + CHAOS_US_MIN + simulator_random(sim, CHAOS_US_MAX - CHAOS_US_MIN);
+    while (!sim->is_broken && sim->now_us < end && sim->stats.commands < COMMANDS_MAX)
+        simulator_run(sim, 50000);
     if (sim->is_broken)
         return;
     sim->is_calm = true;
@@ -252,7 +255,7 @@ void simulator_close(struct simulator *sim)
         }
     }
     network_free(&sim->network);
-    queue_close(&sim->queue);
+    agenda_close(&sim->agenda);
     registry_close(&sim->registry);
     model_close(&sim->model);
     free(sim->states);

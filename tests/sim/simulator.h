@@ -10,7 +10,7 @@
 #include "tests/sim/model.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
-#include "tests/sim/queue.h"
+#include "tests/sim/agenda.h"
 #include "tests/sim/registry.h"
 
 /* How long after the last fault all nodes may need to be equal. Start wait 2 s,
@@ -53,7 +53,7 @@ struct simulator {
     uint64_t random;
     uint64_t now_us;
     uint64_t checksum;          /* of everything that happened                  */
-    struct queue queue;
+    struct agenda agenda;
     struct node nodes[NODE_COUNT_MAX];
     size_t node_count;
     struct network network;

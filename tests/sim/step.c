@@ -21,7 +21,7 @@ static void node_event(struct simulator *sim, size_t node, const struct core_out
         self->generations++;
         sim->stats.generations++;
     }
-    bool is_honest = !sim->options.is_quiet && sim->network.corruption == 0;
+    bool is_honest = !sim->options.is_quiet && sim->is_model_exact;
     bool is_alarm = output->event == CORE_EVENT_FORK || output->event == CORE_EVENT_DIVERGED;
     if (is_honest && (is_alarm || output->event == CORE_EVENT_DROPPED))
         simulator_fail(sim, "n%zu: raised an alarm among honest nodes: %s", node + 1, text);
@@ -33,7 +33,7 @@ static void node_fetch(struct simulator *sim, size_t node, const struct core_out
         (unsigned long long)output->number,
         simulator_label(sim, registry_origin(&sim->registry, &output->from.origin)).text,
         (unsigned long long)output->from.seq);
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_FETCHED, .node = node,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FETCHED, .node = node,
         .at_us = simulator_after(sim, 100, 5000),
         .incarnation = sim->nodes[node].incarnation, .number = output->number,
         .from = output->from, .bytes_max = output->bytes_max });
@@ -43,7 +43,7 @@ static void node_verify(struct simulator *sim, size_t node, const struct core_ou
 {
     uint8_t expected[CORE_SIGNATURE_BYTES];
     node_signature(output->key, output->bytes.data, output->bytes.size, expected);
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_VERIFIED, .node = node,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_VERIFIED, .node = node,
         .at_us = simulator_after(sim, 80, 1000),
         .incarnation = sim->nodes[node].incarnation, .number = output->number,
         .is_ok = memcmp(expected, output->signature, sizeof expected) == 0 });
@@ -105,7 +105,7 @@ static void node_plan(
     if (self->idle_ticks > IDLE_TICKS_MAX)
         simulator_fail(sim, "n%zu: asks for a TICK for ever and does nothing", node + 1);
     uint64_t at = deadline > now ? sim->now_us + (deadline - now) : simulator_after(sim, 5, 50);
-    queue_add(&sim->queue, (struct event){ .kind = EVENT_TICK, .at_us = at, .node = node,
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_TICK, .at_us = at, .node = node,
         .incarnation = self->incarnation, .number = self->tick });
 }
 

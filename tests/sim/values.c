@@ -41,6 +41,44 @@ static bool values_fit(const struct model_value *value, int key, const struct cr
     return false;
 }
 
+/* What lives at a place, here and in the model, for the trace of a failure. */
+static bool values_entry(void *context, const struct crdt_entry *entry)
+{
+    struct simulator *sim = context;
+    char path[80];
+    size_t used = 0;
+    for (size_t i = 0; i < entry->path.count && used < 60; i++)
+        used += (size_t)snprintf(path + used, sizeof path - used, "/%.*s",
+            (int)(entry->path.keys[i].size < 8 ? entry->path.keys[i].size : 8),
+            (const char *)entry->path.keys[i].data);
+    simulator_trace(sim, "LIVES %s type %d %s %llu amount %lld value %.*s", path,
+        (int)entry->type,
+        simulator_label(sim, registry_origin(&sim->registry, &entry->dot.origin)).text,
+        (unsigned long long)entry->dot.seq, (long long)entry->amount,
+        (int)(entry->value.size < 20 ? entry->value.size : 20),
+        entry->value.size == 0 ? "" : (const char *)entry->value.data);
+    return true;
+}
+
+static void values_explain(struct simulator *sim, size_t node, int key, int field)
+{
+    if (!sim->options.is_traced)
+        return;
+    (void)!crdt_visit(core_document(sim->nodes[node].core), crdt_root(), values_entry, sim);
+    for (size_t i = 0; i < sim->model.transaction_count; i++) {
+        const struct model_transaction *author = &sim->model.transactions[i];
+        for (size_t at = 0; at < author->effect_count; at++) {
+            const struct effect *effect = &sim->model.effects[author->first_effect + at];
+            if (effect->key == key && effect->field == field
+                && model_lives(&sim->model, &sim->nodes[node].context, author,
+                    author->first_effect + at))
+                simulator_trace(sim, "MODEL kind %d %s %llu value %lld", (int)effect->kind,
+                    simulator_label(sim, author->origin).text, (unsigned long long)author->seq,
+                    (long long)effect->value);
+        }
+    }
+}
+
 /* Reads one place on one node; `first` is what the first node said. */
 static void values_check(struct simulator *sim, size_t node, int key, int field,
     char first[static REPLY_BYTES])
@@ -54,6 +92,8 @@ static void values_check(struct simulator *sim, size_t node, int key, int field,
     }
     char text[REPLY_BYTES];
     snprintf(text, sizeof text, "%.*s", (int)reply->size, (const char *)reply->data);
+    for (size_t i = 0; text[i] != '\0'; i++)
+        text[i] = text[i] == '\r' || text[i] == '\n' ? ' ' : text[i];
     if (node == 0)
         memcpy(first, text, sizeof text);
     const char *name = command.count > 2 ? command.arguments[2] : "";
@@ -64,12 +104,14 @@ static void values_check(struct simulator *sim, size_t node, int key, int field,
         return;
     struct model_value value
         = model_read(&sim->model, &sim->nodes[node].context, key, field);
-    if (!values_fit(&value, key, reply))
-        simulator_fail(sim,
-            "n%zu: %s %s %s reads %s, the model: %s, sum %lld, %zu values, the first %lld",
-            node + 1, command.arguments[0], command.arguments[1], name, text,
-            value.exists ? "there" : "absent", (long long)value.sum, value.base_count,
-            (long long)value.bases[0]);
+    if (values_fit(&value, key, reply))
+        return;
+    values_explain(sim, node, key, field);
+    simulator_fail(sim,
+        "n%zu: %s %s %s reads %s, the model: %s, sum %lld, %zu values, the first %lld",
+        node + 1, command.arguments[0], command.arguments[1], name, text,
+        value.exists ? "there" : "absent", (long long)value.sum, value.base_count,
+        (long long)value.bases[0]);
 }
 
 static void values_digest(struct simulator *sim, size_t node, char *ret_text, size_t text_bytes)

@@ -40,6 +40,7 @@ struct client {
     bool is_in_multi;
     struct effect effects[EFFECTS_MAX]; /* of the command, or of the MULTI so far */
     size_t effect_count;
+    uint64_t sums;                      /* before it: see workload_sums()         */
     unsigned multi_left;                /* commands until EXEC                    */
     struct crdt_buffer answer; /* the newest whole reply                        */
     uint64_t answers;          /* how many whole replies have come              */

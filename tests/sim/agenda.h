@@ -1,7 +1,7 @@
-/* What is going to happen, in order of virtual time. Events of one moment
- * happen in the order in which they were added, so a run is one sequence. */
-#ifndef TESTS_SIM_QUEUE_H
-#define TESTS_SIM_QUEUE_H
+/* The agenda: what is going to happen, in order of virtual time. Events of one
+ * moment happen in the order in which they were added: a run is one sequence. */
+#ifndef TESTS_SIM_AGENDA_H
+#define TESTS_SIM_AGENDA_H
 
 #include <crdt.h>
 
@@ -38,7 +38,7 @@ struct event {
     size_t size;
 };
 
-struct queue {
+struct agenda {
     struct event *items; /* a binary heap */
     size_t count;
     size_t capacity;
@@ -46,11 +46,11 @@ struct queue {
 };
 
 /* Takes over `event.bytes`. */
-void queue_add(struct queue *queue, struct event event);
+void agenda_add(struct agenda *agenda, struct event event);
 /* Gives the next one; its bytes are the caller's. False when there is none. */
-bool queue_take(struct queue *queue, struct event *ret_event);
+bool agenda_take(struct agenda *agenda, struct event *ret_event);
 /* When the next one happens; UINT64_MAX when there is none. */
-uint64_t queue_next_us(const struct queue *queue);
-void queue_close(struct queue *queue);
+uint64_t agenda_next_us(const struct agenda *agenda);
+void agenda_close(struct agenda *agenda);
 
 #endif
