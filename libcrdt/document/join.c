@@ -200,7 +200,8 @@ static enum crdt_status advance_feeds(struct joining *joining)
     return CRDT_OK;
 }
 
-/* L := L v C0, kept for when the join is final. */
+/* The floors to raise when the join is final: to C0 where it brought operations
+ * whose records did not come along. Of other feeds the log is whole as it is. */
 static enum crdt_status note_floors(const struct joining *joining, struct crdt_join *join)
 {
     join->floors = crdt_memory_new(crdt_memory_of(joining->document),
@@ -210,8 +211,9 @@ static enum crdt_status note_floors(const struct joining *joining, struct crdt_j
     join->count = joining->our_count;
     for (size_t i = 0; i < join->count; i++) {
         size_t feed = joining->theirs[i];
-        join->floors[i] =
+        uint64_t seq =
             feed == CRDT_FEED_NONE ? 0 : joining->staged->feeds.items[feed].seq;
+        join->floors[i] = seq > joining->document->feeds.items[i].seq ? seq : 0;
     }
     return CRDT_OK;
 }
@@ -229,9 +231,9 @@ static enum crdt_status join_staged(struct joining *joining, struct crdt_join *r
     if (status == CRDT_OK)
         status = crdt_walk(joining->staged, crdt_root(), false, take_value, joining);
     if (status == CRDT_OK)
-        status = advance_feeds(joining);
-    if (status == CRDT_OK)
         status = note_floors(joining, ret_join);
+    if (status == CRDT_OK)
+        status = advance_feeds(joining);
     crdt_memory_free(memory, joining->ours, (count + 1) * sizeof *joining->ours);
     crdt_memory_free(
         memory, joining->theirs, (joining->our_count + 1) * sizeof *joining->theirs);
@@ -255,7 +257,8 @@ enum crdt_status crdt_join_snapshot(
 void crdt_join_settle(struct crdt_document *document, struct crdt_join *join)
 {
     for (size_t i = 0; i < join->count; i++)
-        crdt_feeds_drop(document, i, join->floors[i], true);
+        if (join->floors[i] > 0)
+            crdt_feeds_drop(document, i, join->floors[i], true);
 }
 
 void crdt_join_close(struct crdt_document *document, struct crdt_join *join)

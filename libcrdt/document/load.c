@@ -7,6 +7,7 @@
 #include "libcrdt/base/sort.h"
 #include "libcrdt/document/batch.h"
 #include "libcrdt/document/dot.h"
+#include "libcrdt/document/hash.h"
 #include "libcrdt/document/node.h"
 #include "libcrdt/document/snapshot.h"
 
@@ -216,17 +217,10 @@ static enum crdt_status load_element(
     return crdt_element_add(loading->document, set, element, dot);
 }
 
-static enum crdt_status load_value(struct loading *loading)
+static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
 {
-    uint64_t number;
     uint64_t count = 0;
-    enum crdt_status status = crdt_read_uint(&loading->input, CRDT_FLAG, &number);
-    if (status != CRDT_OK)
-        return status;
-    if (number == CRDT_ANY)
-        return CRDT_ERR_MALFORMED;
-    enum crdt_type type = (enum crdt_type)number;
-    status = load_path(loading, type);
+    enum crdt_status status = load_path(loading, type);
     if (status == CRDT_OK)
         status = crdt_read_uint(&loading->input, CRDT_SEQ_MAX, &count);
     if (status == CRDT_OK && count == 0)
@@ -265,6 +259,33 @@ static enum crdt_status check_names(struct loading *loading)
     return status;
 }
 
+/* A snapshot that lost its end would claim that what it lost is dead: nothing
+ * is believed before the hash of the whole agrees. */
+static enum crdt_status check_seal(struct crdt_bytes snapshot, struct crdt_bytes rest)
+{
+    uint8_t hash[CRDT_HASH_BYTES];
+    uint8_t expected[CRDT_HASH_BYTES];
+    crdt_hash_bytes((struct crdt_bytes){snapshot.data, snapshot.size - rest.size}, expected);
+    enum crdt_status status = crdt_exact_read(&rest, hash, sizeof hash);
+    bool agrees = status == CRDT_OK && rest.size == 0 &&
+        memcmp(hash, expected, sizeof hash) == 0;
+    return agrees ? CRDT_OK : CRDT_ERR_MALFORMED;
+}
+
+static enum crdt_status load_values(struct loading *loading)
+{
+    for (;;) {
+        uint64_t type;
+        enum crdt_status status = crdt_read_uint(&loading->input, CRDT_FLAG, &type);
+        if (status == CRDT_OK && type != CRDT_ANY)
+            status = load_value(loading, (enum crdt_type)type);
+        /* The document is new: there is nothing to go back to. */
+        crdt_journal_finish(loading->document);
+        if (status != CRDT_OK || type == CRDT_ANY)
+            return status;
+    }
+}
+
 enum crdt_status crdt_snapshot_read(struct crdt_document *document, struct crdt_bytes snapshot)
 {
     assert(document->feeds.count == 0);
@@ -275,10 +296,10 @@ enum crdt_status crdt_snapshot_read(struct crdt_document *document, struct crdt_
     enum crdt_status status = crdt_preamble_read(&loading->input, CRDT_ITEM_SNAPSHOT);
     if (status == CRDT_OK)
         status = load_tips(loading);
-    while (status == CRDT_OK && loading->input.size > 0) {
-        status = load_value(loading);
-        crdt_journal_finish(document); /* the document is new: nothing to go back to */
-    }
+    if (status == CRDT_OK)
+        status = load_values(loading);
+    if (status == CRDT_OK)
+        status = check_seal(snapshot, loading->input);
     if (status == CRDT_OK)
         status = check_names(loading);
     crdt_journal_finish(document);

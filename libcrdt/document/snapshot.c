@@ -196,6 +196,18 @@ static enum crdt_status write_tips(
     return status;
 }
 
+/* The end of the values, and the hash of all that stands before it. */
+static enum crdt_status write_seal(struct crdt_buffer *buffer, size_t before)
+{
+    uint8_t hash[CRDT_HASH_BYTES];
+    enum crdt_status status = crdt_write_uint(buffer, CRDT_ANY);
+    if (status != CRDT_OK)
+        return status;
+    crdt_hash_bytes(
+        (struct crdt_bytes){buffer->data + before, buffer->size - before}, hash);
+    return crdt_write_bytes(buffer, (struct crdt_bytes){hash, sizeof hash});
+}
+
 enum crdt_status crdt_snapshot(struct crdt_document *document, struct crdt_buffer *ret_snapshot)
 {
     if (document->transaction.is_open)
@@ -209,6 +221,8 @@ enum crdt_status crdt_snapshot(struct crdt_document *document, struct crdt_buffe
         status = write_tips(document, ret_snapshot);
     if (status == CRDT_OK)
         status = crdt_state_write(document, ret_snapshot, NULL);
+    if (status == CRDT_OK)
+        status = write_seal(ret_snapshot, before);
     if (status != CRDT_OK)
         crdt_buffer_truncate(ret_snapshot, before);
     return status;
