@@ -18,7 +18,7 @@
 #define SUSPECT_US 5000000           /* a link lost this long makes its member down */
 #define QUIET_US 50000               /* after the last change: tell peers what is held here */
 #define RELAY_WAIT_US 300000         /* a third party's feed is left to its origin while it grows */
-#define RESEND_US 3000000            /* what was sent and has no effect for so long is sent again */
+#define RESEND_US 1000000            /* before what was sent in vain is sent once more */
 #define SERVE_ROUND_BYTES 1048576    /* served to a peer before it must say what it has */
 #define SERVE_FEED_BYTES_MIN 65536   /* of a round for one feed, however many there are */
 #define STORE_RETRY_US 1000000       /* between tries of a STORE that failed       */
@@ -31,7 +31,7 @@
 #define EVIDENCE_MAX 64              /* forks whose evidence is kept               */
 #define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
 #define PROOF_US 60000000            /* between proofs of an equal state to one peer */
-#define PROOF_BYTES_MAX 33554432     /* of memory in use: above, hashing the state would stop the loop */
+#define PROOF_BYTES_MAX 33554432     /* of memory in use: above, hashing would stop the loop */
 #define ALARM_US 1000000             /* between two events of one kind of refusal  */
 #define EVENT_TEXT_BYTES 512         /* one line of the log                        */
 

@@ -123,6 +123,7 @@ static void open_parts(struct core *core)
     vector_init(&core->claims, memory);
     crdt_buffer_init(&core->scratch, memory);
     crdt_buffer_init(&core->summary, memory);
+    crdt_buffer_init(&core->held, memory);
     crdt_buffer_init(&core->reply, memory);
 }
 
@@ -170,6 +171,7 @@ void core_close(struct core *core)
     vector_close(&core->claims);
     crdt_buffer_close(&core->scratch);
     crdt_buffer_close(&core->summary);
+    crdt_buffer_close(&core->held);
     crdt_buffer_close(&core->reply);
     outputs_close(&core->outputs);
     crdt_close(core->document);

@@ -104,6 +104,7 @@ struct core {
     struct crdt_buffer scratch;      /* a message being made                        */
     struct crdt_buffer reply;
     struct crdt_buffer summary;
+    struct crdt_buffer held;
     struct vector claims;
     struct command_stats stats;
     uint64_t refusals[REFUSED_COUNT];

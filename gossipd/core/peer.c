@@ -9,7 +9,8 @@ void peer_init(struct peer *peer, const struct core_peer *member, const struct c
 {
     *peer = (struct peer){.member = member, .state = PEER_DOWN};
     struct vector *vectors[] = {&peer->said, &peer->acked, &peer->sent,
-        &peer->advanced_us, &peer->lacked, &peer->lacked_us};
+        &peer->probed, &peer->resent, &peer->resent_us, &peer->advanced_us, &peer->lacked,
+        &peer->lacked_us};
     for (size_t index = 0; index < sizeof vectors / sizeof *vectors; index++)
         vector_init(vectors[index], memory);
 }
@@ -17,7 +18,8 @@ void peer_init(struct peer *peer, const struct core_peer *member, const struct c
 void peer_close(struct peer *peer)
 {
     struct vector *vectors[] = {&peer->said, &peer->acked, &peer->sent,
-        &peer->advanced_us, &peer->lacked, &peer->lacked_us};
+        &peer->probed, &peer->resent, &peer->resent_us, &peer->advanced_us, &peer->lacked,
+        &peer->lacked_us};
     for (size_t index = 0; index < sizeof vectors / sizeof *vectors; index++)
         vector_close(vectors[index]);
 }
@@ -34,7 +36,12 @@ static void forget_link(struct peer *peer)
     peer->fetch_id = 0;
     peer->has_served = false;
     peer->has_word = false;
+    peer->heard_probe = 0;
+    peer->is_probing = false;
     vector_clear(&peer->sent);
+    vector_clear(&peer->probed);
+    vector_clear(&peer->resent);
+    vector_clear(&peer->resent_us);
     vector_clear(&peer->advanced_us);
 }
 
@@ -69,17 +76,9 @@ uint64_t peer_cursor(const struct peer *peer, const struct crdt_origin *origin)
     return said > sent ? said : sent;
 }
 
-enum crdt_status peer_sent(
-    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us)
+enum crdt_status peer_sent(struct peer *peer, const struct crdt_origin *origin, uint64_t seq)
 {
-    uint64_t said = vector_get(&peer->said, origin);
-    uint64_t sent = vector_get(&peer->sent, origin);
-    if (sent <= said) {
-        enum crdt_status status = vector_set(&peer->advanced_us, origin, now_us);
-        if (status != CRDT_OK)
-            return status;
-    }
-    if (seq <= sent)
+    if (seq <= vector_get(&peer->sent, origin))
         return CRDT_OK;
     return vector_set(&peer->sent, origin, seq);
 }
@@ -95,14 +94,47 @@ enum crdt_status peer_has(
     return vector_set(&peer->said, origin, seq);
 }
 
-void peer_unstick(struct peer *peer, uint64_t now_us)
+uint64_t peer_probe(struct peer *peer, uint64_t now_us)
 {
-    for (size_t index = 0; index < peer->sent.count; index++) {
-        struct crdt_dot *sent = &peer->sent.items[index];
-        uint64_t said = vector_get(&peer->said, &sent->origin);
-        uint64_t advanced_us = vector_get(&peer->advanced_us, &sent->origin);
-        if (said < sent->seq && now_us - advanced_us >= RESEND_US)
-            sent->seq = said;
+    /* One probe at a time; one whose answer is lost is given up. */
+    if (peer->is_probing && now_us - peer->probe_us < RESEND_US)
+        return peer->probe;
+    if (vector_copy(&peer->probed, &peer->sent) != CRDT_OK)
+        return peer->probe;
+    peer->probe++;
+    peer->probe_us = now_us;
+    peer->is_probing = true;
+    return peer->probe;
+}
+
+/* Begins sending anew behind `seq`. What did not help the last time is tried
+ * again only after a while: it may be refused there for good. */
+static void send_again(
+    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us)
+{
+    bool is_same_place = vector_get(&peer->resent, origin) == seq + 1;
+    if (is_same_place && now_us - vector_get(&peer->resent_us, origin) < RESEND_US)
+        return;
+    if (vector_set(&peer->resent, origin, seq + 1) != CRDT_OK
+        || vector_set(&peer->resent_us, origin, now_us) != CRDT_OK)
+        return;
+    vector_update(&peer->sent, origin, seq);
+}
+
+void peer_take_answer(
+    struct peer *peer, uint64_t probe, const struct vector *held, uint64_t now_us)
+{
+    if (!peer->is_probing || probe != peer->probe)
+        return;
+    peer->is_probing = false;
+    for (size_t index = 0; index < peer->probed.count; index++) {
+        const struct crdt_dot *probed = &peer->probed.items[index];
+        uint64_t there = vector_get(&peer->said, &probed->origin);
+        uint64_t holds = vector_get(held, &probed->origin);
+        if (holds > there)
+            there = holds;
+        if (there < probed->seq)
+            send_again(peer, &probed->origin, there, now_us);
     }
 }
 

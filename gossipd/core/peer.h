@@ -5,8 +5,9 @@
  *                             ^-----link---------'
  *
  * Per feed a peer has a cursor: the greatest seq that it said it has or that
- * was sent to it on this link. Nothing at or below the cursor is sent, unless
- * what was sent has no effect for a while. */
+ * was sent to it on this link. Nothing at or below the cursor is sent, until a
+ * probe shows that it was lost: a COMPARE carries a number, and a SUMMARY given
+ * after everything before that COMPARE was handled repeats it. */
 #ifndef GOSSIPD_CORE_PEER_H
 #define GOSSIPD_CORE_PEER_H
 
@@ -33,6 +34,10 @@ struct peer {
     bool must_summarize;      /* owes it a SUMMARY once its batches are verified    */
     size_t verifying_count;   /* its batches whose signature is being checked       */
     uint64_t proof_us;        /* when the state was last proved equal               */
+    uint64_t heard_probe;     /* of its last COMPARE                                */
+    uint64_t probe;           /* newest one sent                                    */
+    uint64_t probe_us;        /* when it was begun                                  */
+    bool is_probing;          /* it is not answered                                 */
 
     /* Serving: one round goes once through the feeds. */
     bool is_serving;
@@ -50,7 +55,10 @@ struct peer {
     struct vector said;       /* SUMMARY, ACK, equal COMPARE, its own batches       */
     struct vector acked;      /* durable there                                      */
     struct vector sent;       /* on this link                                       */
-    struct vector advanced_us;/* when `said` last grew, or sending began            */
+    struct vector probed;     /* `sent` when the probe began                        */
+    struct vector resent;     /* where sending last began again, plus one           */
+    struct vector resent_us;  /* when                                               */
+    struct vector advanced_us;/* when `said` last grew                              */
     struct vector lacked;     /* goal: what it said it has beyond what is here      */
     struct vector lacked_us;  /* since when                                         */
     bool has_ack_to_use;      /* `acked` waits for its own feeds to be applied here */
@@ -71,13 +79,17 @@ void peer_link_down(struct peer *peer, uint64_t now_us);
 uint64_t peer_cursor(const struct peer *peer, const struct crdt_origin *origin);
 /* Remembers that the feed was sent up to `seq`. */
 CRDT_MUST_CHECK enum crdt_status peer_sent(
-    struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us);
+    struct peer *peer, const struct crdt_origin *origin, uint64_t seq);
 /* The peer has the feed up to `seq` at least. */
 CRDT_MUST_CHECK enum crdt_status peer_has(
     struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us);
-/* Takes the cursors of feeds back to what the peer said, where what was sent
- * has had no effect. */
-void peer_unstick(struct peer *peer, uint64_t now_us);
+/* The number for a COMPARE that is sent now. */
+uint64_t peer_probe(struct peer *peer, uint64_t now_us);
+/* Takes the cursors of feeds back to what the peer said, or holds, where what
+ * was sent before its answer's probe was lost; at once while that helps, else
+ * after a while. `held` is the peer's. */
+void peer_take_answer(
+    struct peer *peer, uint64_t probe, const struct vector *held, uint64_t now_us);
 
 /* Watches what the peer has said it has and the document lacks; returns since
  * when the oldest such thing is known, UINT64_MAX when nothing is lacking. */

@@ -141,6 +141,17 @@ struct held *pending_next(struct pending *pending, size_t index, uint64_t applie
     return NULL;
 }
 
+uint64_t pending_reach(const struct pending *pending, size_t index, uint64_t applied)
+{
+    assert(index < pending->feed_count);
+    const struct held *held = pending->feeds[index].first;
+    for (; held != NULL && held->batch.first_seq <= applied + 1; held = held->next) {
+        if (held->batch.last_seq > applied)
+            applied = held->batch.last_seq;
+    }
+    return applied;
+}
+
 struct held *pending_take(struct pending *pending, size_t index)
 {
     assert(index < pending->feed_count);

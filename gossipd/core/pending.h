@@ -36,6 +36,9 @@ bool pending_has(const struct pending *pending, const struct crdt_batch *batch);
  * missing. It stays pending. */
 struct held *pending_next(struct pending *pending, size_t index, uint64_t applied);
 
+/* How far feed `index` reaches without a gap behind what is `applied`. */
+uint64_t pending_reach(const struct pending *pending, size_t index, uint64_t applied);
+
 /* Takes the first batch of feed `index` out. Order of other feeds is kept, but
  * the feed is gone when this was its last. */
 struct held *pending_take(struct pending *pending, size_t index);

@@ -16,7 +16,7 @@ static bool send_batch(struct core *core, struct peer *peer, const struct crdt_b
     struct message message = {.kind = MESSAGE_BATCH, .as.batch = {.batch = batch->bytes}};
     memcpy(message.as.batch.signature, signature, CORE_SIGNATURE_BYTES);
     crdt_buffer_clear(&core->scratch);
-    if (peer_sent(peer, &batch->origin, batch->last_seq, core->now_us) != CRDT_OK
+    if (peer_sent(peer, &batch->origin, batch->last_seq) != CRDT_OK
         || message_write(&core->scratch, &message) != CRDT_OK
         || !sync_send_scratch(core, peer, true)) {
         core_refuse(core, REFUSED_MEMORY, peer);
@@ -165,6 +165,10 @@ static bool send_rows(struct core *core, struct peer *peer, const struct core_in
         if (crdt_origin_compare(&batch.origin, &peer->fetch_origin) != 0
             || batch.first_seq != peer_cursor(peer, &batch.origin) + 1)
             continue;
+        /* The store may show rows before they are durable. */
+        if (batch.last_seq > vector_get(&core->journal.durable, &batch.origin)
+            && find_in_journal(core, &batch.origin, batch.first_seq) == NULL)
+            return has_sent;
         if (!send_batch(core, peer, &batch, row->signature))
             return has_sent;
         spend(peer, row->batch.size);

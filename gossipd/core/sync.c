@@ -81,6 +81,7 @@ void sync_compare(struct core *core, struct peer *peer)
         memcpy(compare->state, proof.state, CRDT_HASH_BYTES);
         peer->proof_us = core->now_us;
     }
+    compare->probe = peer_probe(peer, core->now_us);
     peer->compared_version = core->version;
     send_message(core, peer, &message);
 }
@@ -102,18 +103,42 @@ static enum crdt_status take_claims(struct core *core)
     return CRDT_OK;
 }
 
+/* Feeds that reach further here than what is applied: batches that wait for
+ * those of others and need not be sent again. */
+static enum crdt_status write_held(struct core *core)
+{
+    struct vector *held = &core->claims;
+    vector_clear(held);
+    for (size_t index = 0; index < core->pending.feed_count; index++) {
+        const struct crdt_origin *origin = &core->pending.feeds[index].origin;
+        uint64_t applied = crdt_applied(core->document, origin);
+        uint64_t reach = pending_reach(&core->pending, index, applied);
+        if (reach <= applied)
+            continue;
+        enum crdt_status status = vector_set(held, origin, reach);
+        if (status != CRDT_OK)
+            return status;
+    }
+    return crdt_summary_write(held->items, held->count, &core->held);
+}
+
 void sync_summarize(struct core *core, struct peer *peer, bool is_reply)
 {
     peer->must_summarize = false;
     crdt_buffer_clear(&core->summary);
+    crdt_buffer_clear(&core->held);
     if (take_claims(core) != CRDT_OK
         || crdt_summary_write(core->claims.items, core->claims.count, &core->summary)
-            != CRDT_OK) {
+            != CRDT_OK
+        || write_held(core) != CRDT_OK) {
         core_refuse(core, REFUSED_MEMORY, peer);
         return;
     }
     struct message message = {.kind = MESSAGE_SUMMARY,
-        .as.summary = {.is_reply = is_reply, .summary = crdt_buffer_bytes(&core->summary)}};
+        .as.summary = {.is_reply = is_reply,
+            .probe = peer->verifying_count == 0 ? peer->heard_probe : 0,
+            .summary = crdt_buffer_bytes(&core->summary),
+            .held = crdt_buffer_bytes(&core->held)}};
     send_message(core, peer, &message);
 }
 
@@ -195,9 +220,11 @@ static void take_compare(struct core *core, struct peer *peer, const struct mess
     peer->has_word = true;
     memcpy(peer->context, word->context, CRDT_HASH_BYTES);
     memcpy(peer->heads, word->heads, CRDT_HASH_BYTES);
+    peer->heard_probe = word->probe;
     if (!sync_digest(core))
         return;
     if (is_word_equal(core, peer)) {
+        peer->is_probing = false;
         take_equal(core, peer, word->is_durable);
         if (word->has_state)
             check_proof(core, peer, word);
@@ -278,7 +305,9 @@ static void take_summary(struct core *core, struct peer *peer, const struct mess
     }
     if (!take_claims_of(core, peer))
         return;
-    peer_unstick(peer, core->now_us);
+    if (!read_claims(core, peer, word->held))
+        return;
+    peer_take_answer(peer, word->probe, &core->claims, core->now_us);
     bool is_lacking_here =
         peer_lacking_since(peer, core->document, core->now_us) != UINT64_MAX;
     if (is_lacking_here && !word->is_reply)

@@ -105,14 +105,19 @@ enum crdt_status vector_read(struct vector *vector, struct crdt_bytes summary)
         return status;
     }
     /* What stays is as large as its content, not as large as the guess. */
-    if (!grow(vector, count)) {
-        vector_close(&read);
-        return CRDT_ERR_NOMEM;
-    }
-    if (count > 0)
-        memcpy(vector->items, read.items, count * sizeof *read.items);
-    vector->count = count;
+    read.count = count;
+    status = vector_copy(vector, &read);
     vector_close(&read);
+    return status;
+}
+
+enum crdt_status vector_copy(struct vector *vector, const struct vector *from)
+{
+    if (!grow(vector, from->count))
+        return CRDT_ERR_NOMEM;
+    if (from->count > 0)
+        memcpy(vector->items, from->items, from->count * sizeof *from->items);
+    vector->count = from->count;
     return CRDT_OK;
 }
 

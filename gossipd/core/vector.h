@@ -30,6 +30,9 @@ void vector_update(struct vector *vector, const struct crdt_origin *origin, uint
  * as it was. */
 CRDT_MUST_CHECK enum crdt_status vector_read(struct vector *vector, struct crdt_bytes summary);
 
+/* Replaces the content by that of another. NOMEM leaves it as it was. */
+CRDT_MUST_CHECK enum crdt_status vector_copy(struct vector *vector, const struct vector *from);
+
 /* Replaces the content by what `document` has applied, the open batch not
  * included. */
 CRDT_MUST_CHECK enum crdt_status vector_take(

@@ -37,6 +37,20 @@ static enum crdt_status read_compare(struct crdt_bytes *input, struct message_co
         status = read_flag(input, &ret->has_state);
     if (status == CRDT_OK && ret->has_state)
         status = read_fixed(input, ret->state, sizeof ret->state);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(input, UINT64_MAX, &ret->probe);
+    return status;
+}
+
+static enum crdt_status read_summary(struct crdt_bytes *input, struct message_summary *ret)
+{
+    enum crdt_status status = read_flag(input, &ret->is_reply);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(input, UINT64_MAX, &ret->probe);
+    if (status == CRDT_OK)
+        status = crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->summary);
+    if (status == CRDT_OK)
+        status = crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->held);
     return status;
 }
 
@@ -47,10 +61,7 @@ static enum crdt_status read_body(struct crdt_bytes *input, struct message *ret)
     case MESSAGE_COMPARE:
         return read_compare(input, &ret->as.compare);
     case MESSAGE_SUMMARY:
-        status = read_flag(input, &ret->as.summary.is_reply);
-        if (status != CRDT_OK)
-            return status;
-        return crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->as.summary.summary);
+        return read_summary(input, &ret->as.summary);
     case MESSAGE_BATCH:
         status = read_fixed(input, ret->as.batch.signature, sizeof ret->as.batch.signature);
         if (status != CRDT_OK)
@@ -97,6 +108,21 @@ static enum crdt_status write_compare(
         status = crdt_write_uint(buffer, compare->has_state ? 1 : 0);
     if (status == CRDT_OK && compare->has_state)
         status = write_fixed(buffer, compare->state, sizeof compare->state);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, compare->probe);
+    return status;
+}
+
+static enum crdt_status write_summary(
+    struct crdt_buffer *buffer, const struct message_summary *summary)
+{
+    enum crdt_status status = crdt_write_uint(buffer, summary->is_reply ? 1 : 0);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, summary->probe);
+    if (status == CRDT_OK)
+        status = crdt_write_bytes(buffer, summary->summary);
+    if (status == CRDT_OK)
+        status = crdt_write_bytes(buffer, summary->held);
     return status;
 }
 
@@ -107,10 +133,7 @@ static enum crdt_status write_body(struct crdt_buffer *buffer, const struct mess
     case MESSAGE_COMPARE:
         return write_compare(buffer, &message->as.compare);
     case MESSAGE_SUMMARY:
-        status = crdt_write_uint(buffer, message->as.summary.is_reply ? 1 : 0);
-        if (status != CRDT_OK)
-            return status;
-        return crdt_write_bytes(buffer, message->as.summary.summary);
+        return write_summary(buffer, &message->as.summary);
     case MESSAGE_BATCH:
         assert(message->as.batch.batch.size <= CRDT_BATCH_BYTES_MAX);
         status = write_fixed(

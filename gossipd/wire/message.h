@@ -26,11 +26,15 @@ struct message_compare {
     bool is_durable; /* all that the hashes stand for survives a crash here        */
     bool has_state;  /* `state` is given, now and then: proof of an equal state    */
     uint8_t state[CRDT_HASH_BYTES];
+    uint64_t probe;  /* a number that a summary given in answer repeats             */
 };
 
 struct message_summary {
     bool is_reply; /* sent because of a summary: wants none back                    */
+    uint64_t probe; /* newest one after which nothing received is unhandled; 0: none */
     struct crdt_bytes summary;
+    struct crdt_bytes held; /* likewise a summary: feeds that reach further here, but
+                             * wait for batches of others                           */
 };
 
 struct message_batch {

@@ -38,6 +38,7 @@ struct pump_node {
     uint64_t stored_marks[2];
     bool is_store_held;     /* STOREs wait until pump_store()                       */
     bool is_store_failing;
+    bool shows_unstored;    /* FETCH gives rows too that are not durable yet        */
 
     uint64_t links[PUMP_NODES_MAX]; /* to each node; 0: none                        */
     bool is_cut[PUMP_NODES_MAX];

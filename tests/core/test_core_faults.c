@@ -181,6 +181,32 @@ START_TEST(a_clean_stop_keeps_the_generation_in_everysec)
 }
 END_TEST
 
+START_TEST(a_row_that_is_not_durable_is_not_served_from_the_store)
+{
+    begin(2, CORE_EVERYSEC);
+    pump_cut(&pump, 0, 1, true);
+    for (int count = 0; count < 5; count++)
+        pump_ask(&pump, 0, "INCR k");
+    pump_run(&pump, 10000);
+    struct core_input stop = {.kind = CORE_STOP};
+    pump_step(&pump, 0, &stop);
+    pump_run(&pump, 10000);
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 2100000);
+    pump.nodes[0].is_store_held = true;
+    pump.nodes[0].shows_unstored = true;
+    pump_ask(&pump, 0, "INCR k");
+    pump_cut(&pump, 0, 1, false);
+    pump_run(&pump, 2000000);
+    ck_assert_uint_eq(pump.nodes[0].unstored_count, 2);
+    ck_assert_str_eq(pump_ask(&pump, 1, "GET k"), "$1\r\n5\r\n");
+    pump_store(&pump, 0);
+    pump_run(&pump, 10000);
+    ck_assert_str_eq(pump_ask(&pump, 1, "GET k"), "$1\r\n6\r\n");
+    end();
+}
+END_TEST
+
 START_TEST(batches_that_were_dropped_on_their_way_are_sent_again)
 {
     begin(2, CORE_ALWAYS);
@@ -243,6 +269,7 @@ int main(void)
     tcase_add_test(tests, own_batches_that_a_peer_knows_and_the_store_lost_end_the_generation);
     tcase_add_test(tests, an_empty_store_gets_everything_back);
     tcase_add_test(tests, a_clean_stop_keeps_the_generation_in_everysec);
+    tcase_add_test(tests, a_row_that_is_not_durable_is_not_served_from_the_store);
     tcase_add_test(tests, batches_that_were_dropped_on_their_way_are_sent_again);
     tcase_add_test(tests, every_allocation_may_fail_and_all_converge_afterwards);
     suite_add_tcase(suite, tests);

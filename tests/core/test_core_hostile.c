@@ -203,9 +203,13 @@ START_TEST(a_bare_claim_of_own_operations_changes_no_generation)
     crdt_buffer_init(&summary, NULL);
     crdt_buffer_init(&frame, NULL);
     OK(crdt_summary_write(&claim_of_more, 1, &summary));
-    struct message message = {
-        .kind = MESSAGE_SUMMARY, .as.summary.summary = crdt_buffer_bytes(&summary)};
+    struct crdt_buffer held;
+    crdt_buffer_init(&held, NULL);
+    OK(crdt_summary_write(NULL, 0, &held));
+    struct message message = {.kind = MESSAGE_SUMMARY,
+        .as.summary = {.summary = crdt_buffer_bytes(&summary), .held = crdt_buffer_bytes(&held)}};
     OK(message_write(&frame, &message));
+    crdt_buffer_close(&held);
     size_t sent = pump.nodes[0].sent_count;
     pump_frame(&pump, 0, 1, frame.data, frame.size);
     /* It is answered with what is here, so that the peer sends what it claims. */

@@ -93,6 +93,8 @@ START_TEST(pending_gives_batches_in_order_and_only_without_a_gap)
     pending_add(&pending, batch_of(origin, 5, 6, 10)); /* a duplicate goes            */
     ck_assert_uint_eq(pending.bytes, 30);
     ck_assert_ptr_null(pending_next(&pending, 0, 1));
+    ck_assert_uint_eq(pending_reach(&pending, 0, 1), 1);
+    ck_assert_uint_eq(pending_reach(&pending, 0, 2), 9);
     ck_assert_uint_eq(pending_next(&pending, 0, 2)->batch.first_seq, 3);
     /* What has come another way is freed on the way. */
     ck_assert_uint_eq(pending_next(&pending, 0, 6)->batch.first_seq, 7);
@@ -261,27 +263,36 @@ START_TEST(outputs_keep_their_memory_until_the_next_step)
 }
 END_TEST
 
-START_TEST(what_was_sent_in_vain_is_sent_again_after_a_while)
+START_TEST(what_was_lost_is_sent_again_and_again_only_after_a_while)
 {
     struct core_peer member = {.name = "b"};
     struct peer peer;
+    struct vector held;
     peer_init(&peer, &member, &memory);
+    vector_init(&held, &memory);
     peer_link_up(&peer, 1, true, 0);
     struct crdt_origin origin = origin_of(1, 1);
     OK(peer_has(&peer, &origin, 10, 100));
-    OK(peer_sent(&peer, &origin, 20, 200));
+    OK(peer_sent(&peer, &origin, 20));
     ck_assert_uint_eq(peer_cursor(&peer, &origin), 20);
-    peer_unstick(&peer, 200 + RESEND_US - 1);
+    uint64_t probe = peer_probe(&peer, 200);
+    ck_assert_uint_eq(peer_probe(&peer, 201), probe);
+    peer_take_answer(&peer, probe - 1, &held, 300);
     ck_assert_uint_eq(peer_cursor(&peer, &origin), 20);
-    OK(peer_has(&peer, &origin, 15, 300));
-    peer_unstick(&peer, 200 + RESEND_US);
+    /* What waits there need not be sent again. */
+    OK(vector_set(&held, &origin, 15));
+    peer_take_answer(&peer, probe, &held, 300);
+    ck_assert_uint_eq(peer_cursor(&peer, &origin), 15);
+    OK(peer_sent(&peer, &origin, 20));
+    peer_take_answer(&peer, peer_probe(&peer, 400), &held, 500);
     ck_assert_uint_eq(peer_cursor(&peer, &origin), 20);
-    peer_unstick(&peer, 300 + RESEND_US);
+    peer_take_answer(&peer, peer_probe(&peer, 600), &held, 300 + RESEND_US);
     ck_assert_uint_eq(peer_cursor(&peer, &origin), 15);
     /* A new link begins with what the peer says. */
-    OK(peer_sent(&peer, &origin, 30, 400));
+    OK(peer_sent(&peer, &origin, 30));
     peer_link_down(&peer, 500);
-    ck_assert_uint_eq(peer_cursor(&peer, &origin), 15);
+    ck_assert_uint_eq(peer_cursor(&peer, &origin), 10);
+    vector_close(&held);
     peer_close(&peer);
 }
 END_TEST
@@ -300,7 +311,7 @@ int main(void)
     tcase_add_test(tests, when_the_store_fails_each_write_gets_one_error);
     tcase_add_test(tests, a_client_may_hold_only_so_much_that_waits);
     tcase_add_test(tests, outputs_keep_their_memory_until_the_next_step);
-    tcase_add_test(tests, what_was_sent_in_vain_is_sent_again_after_a_while);
+    tcase_add_test(tests, what_was_lost_is_sent_again_and_again_only_after_a_while);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

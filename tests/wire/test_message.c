@@ -28,11 +28,14 @@ static struct message example(enum message_kind kind, bool is_large)
         memset(message.as.compare.heads, 2, CRDT_HASH_BYTES);
         message.as.compare.is_durable = is_large;
         message.as.compare.has_state = is_large;
+        message.as.compare.probe = is_large ? 300 : 1;
         memset(message.as.compare.state, is_large ? 3 : 0, CRDT_HASH_BYTES);
         break;
     case MESSAGE_SUMMARY:
         message.as.summary.is_reply = is_large;
+        message.as.summary.probe = is_large ? UINT64_MAX : 0;
         message.as.summary.summary = bytes;
+        message.as.summary.held = bytes;
         break;
     case MESSAGE_BATCH:
         memset(message.as.batch.signature, 4, MESSAGE_SIGNATURE_BYTES);
