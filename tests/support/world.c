@@ -228,6 +228,7 @@ static void restart(struct world *world, unsigned index)
     claim(crdt_set_generation(replica->document, replica->generation) == CRDT_OK);
     name_self(world, index);
     replica->floor = replica->context;
+    replica->last_hlc = 0; /* stamps of what no longer lives are forgotten       */
     memset(replica->has_received, 0, sizeof replica->has_received);
     crdt_buffer_close(&snapshot);
     world_check(world, index);
