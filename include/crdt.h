@@ -234,7 +234,9 @@ CRDT_API void crdt_close(struct crdt_document *document);
 /* Names the generation that later writes use and ends amnesia. Naming one that
  * already has operations here continues it: the caller vouches that this
  * document holds every operation ever made under it (invariant I1). Operations
- * not sealed yet move to the new generation. Errors: RANGE for 0, BUSY, NOMEM,
+ * not sealed yet move to the new generation. Errors: RANGE for 0; BUSY while a
+ * transaction is open, or when the open batch cannot move, because it folds a
+ * counter or the other generation has begun: load what was kept instead; NOMEM;
  * LIMIT (too many origins). */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_set_generation(
     struct crdt_document *document, uint64_t generation);
@@ -400,7 +402,8 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_visit(const struct crdt_document 
 /* Closes the open batch and gives its bytes: the delta of all commits since the
  * last seal. Empty when there is nothing to seal. Without `keep_log` the bytes
  * live until the next call on the document: keep them, nobody else does.
- * Errors: NOMEM, BUSY. */
+ * Errors: NOMEM, BUSY; AMNESIA when there is an open batch whose dots may be in
+ * use already: name a new generation, which takes the batch over. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_seal(
     struct crdt_document *document, struct crdt_bytes *ret_batch);
 /* Bytes that the open batch will roughly have, and its operations: 0 when there is none. */

@@ -298,6 +298,9 @@ enum crdt_status crdt_open_seal(struct crdt_document *document, struct crdt_byte
         *ret_batch = (struct crdt_bytes){0};
         return CRDT_OK;
     }
+    /* Their dots may be in use already, by operations that were lost here. */
+    if (document->has_amnesia)
+        return CRDT_ERR_AMNESIA;
     assert(document->journal.count == 0);
     enum crdt_status status = write_batch(document);
     if (status != CRDT_OK)
