@@ -9,10 +9,12 @@
 
 static struct crdt_bytes filled(struct crdt_buffer *buffer, size_t size, uint8_t first)
 {
+    uint8_t bytes[1000];
     crdt_buffer_init(buffer, NULL);
-    for (size_t i = 0; i < size; i++) {
-        uint8_t byte = (uint8_t)(first + i * 7);
-        OK(crdt_buffer_append(buffer, &byte, 1));
+    for (size_t at = 0; at < size; at += sizeof bytes) {
+        size_t left = size - at < sizeof bytes ? size - at : sizeof bytes;
+        memset(bytes, (int)(first + at / sizeof bytes), sizeof bytes);
+        OK(crdt_buffer_append(buffer, bytes, left));
     }
     return crdt_buffer_bytes(buffer);
 }

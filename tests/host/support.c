@@ -1,0 +1,140 @@
+#include "tests/host/support.h"
+
+#include <dirent.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/claim.h"
+
+static char directory[64];
+
+const char *support_directory(void)
+{
+    snprintf(directory, sizeof directory, "/tmp/gossipd-test-XXXXXX");
+    claim(mkdtemp(directory) != NULL);
+    return directory;
+}
+
+const char *support_path(const char *file)
+{
+    static char paths[4][512];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, file);
+    return path;
+}
+
+void support_remove(void)
+{
+    DIR *stream = opendir(directory);
+    claim(stream != NULL);
+    for (struct dirent *entry = readdir(stream); entry != NULL; entry = readdir(stream)) {
+        unlink(support_path(entry->d_name));
+    }
+    closedir(stream);
+    claim(rmdir(directory) == 0);
+}
+
+const char *support_write(const char *file, const char *text)
+{
+    const char *path = support_path(file);
+    FILE *stream = fopen(path, "w");
+    claim(stream != NULL);
+    claim(fputs(text, stream) >= 0);
+    claim(fclose(stream) == 0);
+    return path;
+}
+
+struct core_output support_store(uint64_t number, uint8_t key, uint64_t first, uint64_t last)
+{
+    static char batches[8][32];
+    char *batch = batches[number % 8];
+    struct core_output output = {.kind = CORE_STORE, .number = number, .first_seq = first,
+        .last_seq = last, .wall_ms = 1700000000000 + number};
+    snprintf(batch, sizeof batches[0], "batch %02x %06llu-%06llu", key,
+        (unsigned long long)first, (unsigned long long)last);
+    output.bytes = crdt_text(batch);
+    memset(output.origin.key, key, sizeof output.origin.key);
+    /* Above INT64_MAX: the store keeps the bits. */
+    output.origin.generation = UINT64_C(0xfedcba9876543210);
+    memset(output.signature, (int)number, sizeof output.signature);
+    return output;
+}
+
+struct core_output support_mark(uint64_t number, enum core_mark mark, uint64_t value)
+{
+    return (struct core_output){
+        .kind = CORE_STORE_MARK, .number = number, .mark = mark, .value = value};
+}
+
+struct support_disk support_disk;
+
+/* unix-excl has a few tables of methods, which differ in locking only: a file
+ * gets a copy of its table with two methods replaced. */
+#define TABLES_MAX 4
+static sqlite3_io_methods tables[TABLES_MAX];
+static unsigned table_count;
+static int (*real_write)(sqlite3_file *, const void *, int, sqlite3_int64);
+static int (*real_sync)(sqlite3_file *, int);
+static sqlite3_vfs vfs_failing;
+static sqlite3_vfs *vfs_real;
+
+static int failing_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
+{
+    return support_disk.is_full ? SQLITE_FULL : real_write(file, data, size, offset);
+}
+
+static int failing_sync(sqlite3_file *file, int flags)
+{
+    if (support_disk.is_fsync_broken) {
+        return SQLITE_IOERR_FSYNC;
+    }
+    support_disk.fsyncs++;
+    return real_sync(file, flags);
+}
+
+/* The failing copy of a table: the one made before, or a new one. */
+static const sqlite3_io_methods *failing_table(const sqlite3_io_methods *real)
+{
+    real_write = real->xWrite;
+    real_sync = real->xSync;
+    for (unsigned i = 0; i < table_count; i++) {
+        if (tables[i].xLock == real->xLock && tables[i].xShmMap == real->xShmMap) {
+            return &tables[i];
+        }
+    }
+    claim(table_count < TABLES_MAX);
+    sqlite3_io_methods *table = &tables[table_count++];
+    *table = *real;
+    table->xWrite = failing_write;
+    table->xSync = failing_sync;
+    return table;
+}
+
+static int failing_open(
+    sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
+{
+    (void)vfs;
+    int code = vfs_real->xOpen(vfs_real, name, file, flags, ret_flags);
+    if (code == SQLITE_OK && file->pMethods != NULL) {
+        file->pMethods = failing_table(file->pMethods);
+    }
+    return code;
+}
+
+void support_vfs_register(void)
+{
+    support_disk = (struct support_disk){0};
+    if (vfs_real == NULL) {
+        vfs_real = sqlite3_vfs_find("unix-excl");
+        claim(vfs_real != NULL);
+        vfs_failing = *vfs_real;
+        vfs_failing.pNext = NULL;
+        vfs_failing.zName = SUPPORT_VFS;
+        vfs_failing.xOpen = failing_open;
+        claim(sqlite3_vfs_register(&vfs_failing, 0) == SQLITE_OK);
+    }
+}

@@ -1,0 +1,32 @@
+/* What the tests of host/ share: a directory that goes away, rows, a disk that
+ * fails on demand. */
+#ifndef TESTS_HOST_SUPPORT_H
+#define TESTS_HOST_SUPPORT_H
+
+#include "gossipd/host/database.h"
+
+/* Makes an empty directory; the path lives until the next call. */
+const char *support_directory(void);
+/* Removes it with all that is in it. */
+void support_remove(void);
+/* A path in it; lives until the fourth next call. */
+const char *support_path(const char *file);
+/* Writes a file into it and gives its path. */
+const char *support_write(const char *file, const char *text);
+
+/* The n-th batch of a feed, seqs n and n + 1 of 2 * count; as a STORE output.
+ * What it points to is static. */
+struct core_output support_store(uint64_t number, uint8_t key, uint64_t first, uint64_t last);
+struct core_output support_mark(uint64_t number, enum core_mark mark, uint64_t value);
+
+/* A SQLite VFS over unix-excl. */
+#define SUPPORT_VFS "failing"
+struct support_disk {
+    bool is_full;         /* writes fail with SQLITE_FULL                        */
+    bool is_fsync_broken; /* fsync fails                                         */
+    unsigned fsyncs;      /* that succeeded                                      */
+};
+extern struct support_disk support_disk;
+void support_vfs_register(void);
+
+#endif
