@@ -197,8 +197,8 @@ void invariants_durable(struct simulator *sim, size_t node, const struct disk_it
         return;
     (void)node;
     size_t origin = registry_origin(&sim->registry, &item->origin);
-    struct known_batch *batch
-        = origin == ORIGIN_COUNT_MAX ? NULL : registry_batch(&sim->registry, origin, item->last_seq);
+    struct known_batch *batch = origin == ORIGIN_COUNT_MAX
+        ? NULL : registry_batch(&sim->registry, origin, item->last_seq);
     if (batch != NULL)
         batch->is_public = true;
 }

@@ -95,7 +95,6 @@ static void script_read(struct script *script, const struct words *words)
 {
     struct simulator *sim = &script->sim;
     struct command command = script_command(script, words, 2);
-    struct crdt_buffer kept = script->output;
     struct crdt_buffer texts[NODE_COUNT_MAX];
     size_t count = 0, nodes[NODE_COUNT_MAX];
     bool is_same = true;
@@ -103,6 +102,7 @@ static void script_read(struct script *script, const struct words *words)
         if (!sim->nodes[i].is_serving)
             continue;
         const struct crdt_buffer *reply = simulator_ask(sim, i, &command);
+        struct crdt_buffer kept = script->output;
         crdt_buffer_init(&script->output, NULL);
         if (reply == NULL)
             script_print(script, "(no reply)");
@@ -110,11 +110,11 @@ static void script_read(struct script *script, const struct words *words)
             script_reply(script, crdt_buffer_bytes(reply));
         script_print(script, "%s", "\n");
         texts[count] = script->output;
+        script->output = kept;
         nodes[count++] = i;
         is_same = is_same && texts[0].size == texts[count - 1].size
             && memcmp(texts[0].data, texts[count - 1].data, texts[0].size) == 0;
     }
-    script->output = kept;
     for (size_t i = 0; i < count; i++) {
         if (is_same && i == 0)
             script_print(script, "all: %.*s", (int)texts[i].size, (const char *)texts[i].data);
