@@ -2,8 +2,8 @@
  * content. What is refused changes nothing; what is accepted leaves a document
  * that survives save and load.
  *
- * The first byte picks the door. Random bytes never get past a hash, so two
- * doors take the inside of a batch and wrap it validly. */
+ * The first byte picks the door. Random bytes never get past a hash, so three
+ * doors take the inside of a batch or a snapshot and make its hash right. */
 #include "fuzz/fuzz.h"
 #include "tests/support/claim.h"
 #include "tests/support/documents.h"
@@ -20,6 +20,7 @@ enum door {
     DOOR_TOKENS,
     DOOR_BODY,     /* as the records of a batch whose header and hash are right */
     DOOR_HEADER,   /* as a header before a body, the body's hash made right     */
+    DOOR_SNAPSHOT, /* as a snapshot whose hash at the end is made right         */
     DOOR_COUNT,
 };
 
@@ -239,6 +240,22 @@ static void try_header(struct crdt_document *victim, const uint8_t *data, size_t
     crdt_buffer_close(&batch);
 }
 
+static void try_snapshot(struct crdt_document *victim, const uint8_t *data, size_t size)
+{
+    uint8_t hash[CRDT_HASH_BYTES];
+    struct crdt_buffer snapshot;
+    if (size < sizeof hash + 2)
+        return;
+    crdt_buffer_init(&snapshot, NULL);
+    size -= sizeof hash + 2;
+    hash_of(data, size, hash);
+    claim(crdt_buffer_append(&snapshot, data, size) == CRDT_OK);
+    claim(crdt_write_bytes(&snapshot, (struct crdt_bytes){hash, sizeof hash}) == CRDT_OK);
+    try_load(crdt_buffer_bytes(&snapshot));
+    try_merge(victim, crdt_buffer_bytes(&snapshot));
+    crdt_buffer_close(&snapshot);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
@@ -266,6 +283,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case DOOR_HEADER:
         try_header(victim, bytes.data, bytes.size);
+        break;
+    case DOOR_SNAPSHOT:
+        try_snapshot(victim, bytes.data, bytes.size);
         break;
     case DOOR_COUNT:
         break;

@@ -105,6 +105,7 @@ static void state_seeds(struct crdt_document *document)
     struct crdt_buffer snapshot = snapshot_of(document), summary = summary_of(document);
     decode_seed("snapshot-merge", 0, crdt_buffer_bytes(&snapshot));
     decode_seed("snapshot-load", 1, crdt_buffer_bytes(&snapshot));
+    decode_seed("snapshot-sealed", 7, crdt_buffer_bytes(&snapshot));
     decode_seed("summary", 3, crdt_buffer_bytes(&summary));
     struct crdt_buffer tokens;
     crdt_buffer_init(&tokens, NULL);

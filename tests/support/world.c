@@ -119,7 +119,10 @@ static void merge_snapshot(struct world *world, unsigned from, unsigned to)
     struct world_replica *source = &world->replicas[from], *target = &world->replicas[to];
     claim(crdt_snapshot(source->document, &snapshot) == CRDT_OK);
     claim(crdt_merge(target->document, crdt_buffer_bytes(&snapshot)) == CRDT_OK);
-    oracle_context_join(&target->floor, &source->context);
+    /* Where it brought something, it brought no records. */
+    for (unsigned i = 0; i < ORACLE_ORIGINS_MAX; i++)
+        if (source->context.seqs[i] > target->context.seqs[i])
+            target->floor.seqs[i] = source->context.seqs[i];
     crdt_buffer_close(&snapshot);
     world_check(world, to);
     claim(oracle_context_covers(&target->context, &source->context));
