@@ -5,6 +5,7 @@
 #include "tests/support/memory.h"
 #include "tests/support/runner.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +131,59 @@ START_TEST(single_flipped_bit_of_a_batch_is_never_accepted)
 }
 END_TEST
 
+static void hash_into(uint8_t *place, const uint8_t *data, size_t size)
+{
+    crypto_generichash(place, CRDT_HASH_BYTES, data, size, NULL, 0);
+}
+
+/* A liar computes hashes too: what is inside must be checked as well. */
+START_TEST(flipped_snapshot_with_its_hash_made_right_is_refused_or_sound)
+{
+    struct crdt_buffer base = snapshot_of(other), snapshot = snapshot_of(writer);
+    size_t end = snapshot.size - CRDT_HASH_BYTES - 2;
+    size_t refused = 0;
+    for (size_t bit = 0; bit < 8 * end; bit++) {
+        snapshot.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        hash_into(snapshot.data + snapshot.size - CRDT_HASH_BYTES, snapshot.data, end);
+        struct crdt_options options = document_options(9, 0);
+        struct crdt_document *loaded;
+        refused += try_merge(crdt_buffer_bytes(&snapshot), &base) != CRDT_OK;
+        if (crdt_load(&options, crdt_buffer_bytes(&snapshot), &loaded) == CRDT_OK) {
+            struct crdt_document *copy = copy_of(loaded);
+            ck_assert(is_same(copy, loaded));
+            crdt_close(copy);
+            crdt_close(loaded);
+        }
+        snapshot.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    ck_assert_uint_gt(refused, 0);
+    crdt_buffer_close(&base);
+    crdt_buffer_close(&snapshot);
+}
+END_TEST
+
+/* The header ends in the hash of the body, and the body ends the batch. */
+START_TEST(flipped_batch_with_its_hash_made_right_is_refused_or_sound)
+{
+    struct crdt_buffer base = snapshot_of(other), batch = sealed(writer);
+    struct crdt_batch header;
+    OK(crdt_batch_read(crdt_buffer_bytes(&batch), &header));
+    const uint8_t *start = header.header.data;
+    size_t header_end = (size_t)(start - batch.data) + header.header.size;
+    struct crdt_bytes rest = {batch.data + header_end, batch.size - header_end}, body;
+    OK(crdt_read_bytes(&rest, rest.size, &body));
+    size_t body_start = batch.size - body.size;
+    for (size_t bit = 8 * body_start; bit < 8 * batch.size; bit++) {
+        batch.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        hash_into(batch.data + header_end - CRDT_HASH_BYTES, batch.data + body_start, body.size);
+        (void)try_merge(crdt_buffer_bytes(&batch), &base);
+        batch.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    crdt_buffer_close(&base);
+    crdt_buffer_close(&batch);
+}
+END_TEST
+
 START_TEST(truncated_or_flipped_summary_is_refused_or_answered)
 {
     struct crdt_buffer summary = summary_of(other), delta;
@@ -191,6 +245,8 @@ int main(void)
     tcase_add_test(tests, truncated_or_flipped_batch_changes_nothing);
     tcase_add_test(tests, truncated_or_flipped_early_batch_changes_nothing);
     tcase_add_test(tests, truncated_or_flipped_snapshot_changes_nothing);
+    tcase_add_test(tests, flipped_snapshot_with_its_hash_made_right_is_refused_or_sound);
+    tcase_add_test(tests, flipped_batch_with_its_hash_made_right_is_refused_or_sound);
     tcase_add_test(tests, single_flipped_bit_of_a_batch_is_never_accepted);
     tcase_add_test(tests, truncated_or_flipped_summary_is_refused_or_answered);
     tcase_add_test(tests, garbage_is_malformed_and_allocates_next_to_nothing);
