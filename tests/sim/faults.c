@@ -81,6 +81,7 @@ static bool faults_restore(struct simulator *sim, size_t node)
     for (size_t i = 0; i < sim->registry.origin_count; i++) {
         struct known_origin *origin = &sim->registry.origins[i];
         uint64_t left = 0;
+        origin->is_elsewhere |= origin->node == node;
         for (size_t j = 0; j < sim->node_count; j++) {
             uint64_t seq = disk_seq(
                 &sim->nodes[j].disk, &origin->origin, sim->nodes[j].disk.durable);

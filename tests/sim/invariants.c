@@ -212,7 +212,7 @@ void invariants_restarted(struct simulator *sim, size_t node)
             simulator_fail(sim, "n%zu: replayed its store and lacks %s %llu", node + 1,
                 simulator_label(sim, i).text, (unsigned long long)self->context.seq[i] + 1);
     for (size_t i = 0; i < sim->registry.origin_count; i++)
-        if (sim->registry.origins[i].node == node && !self->disk.has_moved
+        if (sim->registry.origins[i].node == node && !sim->registry.origins[i].is_elsewhere
             && sim->registry.origins[i].promised > self->context.seq[i])
             simulator_fail(sim, "n%zu: acknowledged %s %llu and lost it in a crash", node + 1,
                 simulator_label(sim, i).text,

@@ -34,6 +34,7 @@ struct known_origin {
     size_t node;
     unsigned ordinal;      /* which generation of that node: 0, 1, 2 ...        */
     uint64_t promised;     /* acknowledged to a client under `always`           */
+    bool is_elsewhere;     /* an older store was put back: others keep the promise */
     struct known_batch *batches; /* in order of seq, without gaps               */
     size_t batch_count;
     size_t batch_capacity;
