@@ -52,6 +52,7 @@ struct pump_node {
     size_t sent_count;      /* messages sent                                        */
     size_t closed_clients;
     size_t closed_links;
+    uint64_t newest_closed_link;
     unsigned events[16];    /* by kind                                              */
     struct crdt_buffer event_text;
 };

@@ -268,6 +268,7 @@ void pump_carry_out(struct pump *pump, size_t index, const struct core_output *o
         break;
     case CORE_CLOSE_LINK:
         node->closed_links++;
+        node->newest_closed_link = output->link;
         if (other_end(pump, index, output->link) != SIZE_MAX)
             pump_end_link(pump, index, other_end(pump, index, output->link));
         break;

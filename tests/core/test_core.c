@@ -224,7 +224,12 @@ START_TEST(a_large_backlog_is_served_in_rounds)
         pump_run(&pump, 1000);
     }
     pump_cut(&pump, 0, 1, false);
-    pump_run(&pump, 3000000);
+    while (pump.nodes[0].links[1] == 0)
+        pump_run(&pump, 1000);
+    /* Each round is asked for as soon as the one before is handled. */
+    pump_run(&pump, 20000);
+    ck_assert_uint_eq(pump.nodes[0].bulk_count, 60);
+    pump_run(&pump, 1000000);
     ck_assert(pump_is_equal(&pump));
     ck_assert_uint_eq(pump.nodes[0].bulk_count, 60);
     end();
@@ -233,21 +238,62 @@ END_TEST
 
 START_TEST(of_two_links_with_one_peer_both_sides_keep_the_same)
 {
-    begin(2, CORE_ALWAYS);
-    uint64_t link = pump.nodes[0].links[1];
-    struct core_input second = {.kind = CORE_LINK_UP, .link = link + 100};
-    for (int is_initiator = 0; is_initiator < 2; is_initiator++) {
-        /* Node 0 has the smaller key: the link that it dialled stays. */
-        size_t closed[2] = {pump.nodes[0].closed_links, pump.nodes[1].closed_links};
-        second.link++;
+    for (size_t dialler = 0; dialler < 2; dialler++) {
+        begin(2, CORE_ALWAYS);
+        /* Node 0 has the smaller key: the link that it dialled stays, whichever
+         * came first. */
+        struct core_input up = {.kind = CORE_LINK_UP, .link = 1000};
         for (size_t index = 0; index < 2; index++) {
-            second.is_initiator = (index == 0) == (is_initiator == 1);
-            memcpy(second.key, pump.nodes[1 - index].options.key, CRDT_KEY_BYTES);
-            pump_step(&pump, index, &second);
+            memcpy(up.key, pump.nodes[1 - index].options.key, CRDT_KEY_BYTES);
+            up.link = 1000;
+            up.is_initiator = index == dialler;
+            pump_step(&pump, index, &up);
+            up.link = 1001;
+            up.is_initiator = index != dialler;
+            pump_step(&pump, index, &up);
+            ck_assert_uint_eq(
+                pump.nodes[index].newest_closed_link, dialler == 0 ? 1001 : 1000);
         }
-        ck_assert_uint_eq(pump.nodes[0].closed_links, closed[0] + 1);
-        ck_assert_uint_eq(pump.nodes[1].closed_links, closed[1] + 1);
+        end();
     }
+}
+END_TEST
+
+START_TEST(under_load_third_parties_leave_batches_to_their_origin)
+{
+    begin(3, CORE_ALWAYS);
+    for (int count = 0; count < 4000; count++) {
+        pump_command(&pump, (size_t)(count % 3), "INCR k");
+        pump_run(&pump, 1100);
+    }
+    pump_run(&pump, 2000000);
+    size_t sent = 0;
+    for (size_t index = 0; index < 3; index++)
+        sent += pump.nodes[index].bulk_count;
+    ck_assert_uint_ge(sent, 8000);
+    ck_assert_uint_le(sent, 8000 * 102 / 100);
+    end();
+}
+END_TEST
+
+START_TEST(a_batch_that_must_be_durable_first_is_not_overtaken)
+{
+    begin(2, CORE_EVERYSEC);
+    pump_ask(&pump, 0, "SET k v");
+    pump_run(&pump, 10000);
+    size_t sent = pump.nodes[0].bulk_count;
+    pump_ask(&pump, 0, "CONFIG SET durability always");
+    pump.nodes[0].is_store_held = true;
+    pump_command(&pump, 0, "SET k w");
+    pump_run(&pump, 10000);
+    pump_command(&pump, 0, "CONFIG SET durability everysec");
+    pump_command(&pump, 0, "SET k x");
+    pump_run(&pump, 10000);
+    ck_assert_uint_eq(pump.nodes[0].unstored_count, 2);
+    ck_assert_uint_eq(pump.nodes[0].bulk_count, sent);
+    pump_store(&pump, 0);
+    pump_run(&pump, 10000);
+    ck_assert_uint_eq(pump.nodes[0].bulk_count, sent + 2);
     end();
 }
 END_TEST
@@ -326,6 +372,8 @@ int main(void)
     tcase_add_test(tests, status_says_whether_all_have_converged);
     tcase_add_test(tests, a_large_backlog_is_served_in_rounds);
     tcase_add_test(tests, of_two_links_with_one_peer_both_sides_keep_the_same);
+    tcase_add_test(tests, under_load_third_parties_leave_batches_to_their_origin);
+    tcase_add_test(tests, a_batch_that_must_be_durable_first_is_not_overtaken);
     tcase_add_test(tests, a_silent_link_is_closed_and_dialled_again);
     tcase_add_test(tests, the_same_inputs_give_the_same_outputs_byte_for_byte);
     tcase_add_test(tests, stopping_stores_what_is_open_and_says_so);
