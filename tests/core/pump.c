@@ -126,7 +126,8 @@ static void start(struct pump *pump, size_t index)
 void pump_open(struct pump *pump, size_t node_count, enum core_durability durability,
     uint64_t seed)
 {
-    *pump = (struct pump){.node_count = node_count, .now_us = 1000000, .trace = seed};
+    *pump = (struct pump){.node_count = node_count, .now_us = 1000000, .latency_us = 200,
+        .trace = seed};
     for (size_t index = 0; index < node_count; index++) {
         struct pump_node *node = &pump->nodes[index];
         crdt_buffer_init(&node->replies, NULL);

@@ -61,6 +61,7 @@ struct pump {
     struct pump_node nodes[PUMP_NODES_MAX];
     size_t node_count;
     uint64_t now_us;
+    uint64_t latency_us; /* of links and of the store's reads                       */
     uint64_t newest_link;
     struct pump_input *first;
     uint64_t trace; /* a hash over all outputs                                      */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATENCY_US 200
-
 static void *grow(void *array, size_t count, size_t item_bytes)
 {
     void *grown = realloc(array, (count + 1) * item_bytes);
@@ -142,7 +140,7 @@ static size_t fetch_row(
 static void fetch(struct pump *pump, size_t index, const struct core_output *output)
 {
     struct pump_node *node = &pump->nodes[index];
-    struct pump_input *item = pump_post(pump, index, CORE_FETCHED, LATENCY_US);
+    struct pump_input *item = pump_post(pump, index, CORE_FETCHED, pump->latency_us);
     item->input.number = output->number;
     item->input.is_ok = true;
     size_t bytes = 0;
@@ -167,7 +165,7 @@ static size_t node_of_key(const struct pump *pump, const uint8_t *key)
 
 static void post_link_up(struct pump *pump, size_t node, size_t peer, bool is_initiator)
 {
-    struct pump_input *item = pump_post(pump, node, CORE_LINK_UP, LATENCY_US);
+    struct pump_input *item = pump_post(pump, node, CORE_LINK_UP, pump->latency_us);
     item->input.link = pump->newest_link;
     item->input.is_initiator = is_initiator;
     memcpy(item->input.key, pump->nodes[peer].options.key, CRDT_KEY_BYTES);
@@ -192,8 +190,8 @@ void pump_end_link(struct pump *pump, size_t a, size_t b)
         return;
     pump->nodes[a].links[b] = 0;
     pump->nodes[b].links[a] = 0;
-    pump_post(pump, a, CORE_LINK_DOWN, LATENCY_US)->input.link = link;
-    pump_post(pump, b, CORE_LINK_DOWN, LATENCY_US)->input.link = link;
+    pump_post(pump, a, CORE_LINK_DOWN, pump->latency_us)->input.link = link;
+    pump_post(pump, b, CORE_LINK_DOWN, pump->latency_us)->input.link = link;
 }
 
 static size_t other_end(const struct pump *pump, size_t node, uint64_t link)
@@ -221,7 +219,7 @@ static void send(struct pump *pump, size_t index, const struct core_output *outp
     size_t peer = other_end(pump, index, output->link);
     if (peer == SIZE_MAX || (output->is_bulk && node->is_bulk_lost))
         return;
-    struct pump_input *item = pump_post(pump, peer, CORE_FRAME, LATENCY_US);
+    struct pump_input *item = pump_post(pump, peer, CORE_FRAME, pump->latency_us);
     item->input.link = output->link;
     post_bytes(item, output->bytes.data, output->bytes.size);
 }

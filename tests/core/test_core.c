@@ -262,6 +262,8 @@ END_TEST
 START_TEST(under_load_third_parties_leave_batches_to_their_origin)
 {
     begin(3, CORE_ALWAYS);
+    /* At any moment a lot is on its way. */
+    pump.latency_us = 30000;
     for (int count = 0; count < 4000; count++) {
         pump_command(&pump, (size_t)(count % 3), "INCR k");
         pump_run(&pump, 1100);
