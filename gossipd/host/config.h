@@ -63,7 +63,8 @@ bool config_is_explicit(const struct config *config, const char *name);
 void config_help_print(void);
 
 /* For the file reader: sets one key; false says what was expected. */
-bool config_apply(struct config *config, const char *name, const char *text, struct failure *failure);
+bool config_apply(
+    struct config *config, const char *name, const char *text, struct failure *failure);
 /* Adds a member. */
 bool config_add_peer(struct config *config, const char *name, const char *key,
     const char *address, struct failure *failure);

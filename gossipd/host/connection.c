@@ -311,7 +311,11 @@ void connections_reply(struct loop *loop, uint64_t id, struct crdt_bytes bytes)
     if (connection == NULL) {
         return;
     }
-    /* One reply to one command is the last one; of several nobody knows. */
+    /* One reply to one command is the last one; of several nobody knows, so a
+     * half-closed client gets time for more after each. */
+    if (connection->is_at_end) {
+        connection->heard_us = clock_monotonic_us();
+    }
     connection->awaited = connection->awaited <= 1 ? 0 : connection->awaited;
     if (unsent(connection) + bytes.size > CLIENT_OUTPUT_HARD_BYTES) {
         log_write(CORE_WARNING, "client-closed", "client=%llu reason=\"it does not read its "

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "gossipd/core/memory.h"
+#include "gossipd/host/clock.h"
 #include "gossipd/host/loop.h"
 #include "gossipd/host/socket.h"
 
@@ -67,19 +68,37 @@ void link_free(struct link *link)
     memory_free(&loop->memory, link, sizeof *link);
 }
 
-static const char *whom(const struct link *link)
+/* A member that is away is dialled every second: it is worth one line when it
+ * begins, and one a minute while it lasts. */
+static bool is_worth_a_line(const struct link *link)
 {
-    return link->is_initiator ? link->loop->config->peers[link->peer].name : "?";
+    if (!link->is_initiator) {
+        return true;
+    }
+    uint64_t *quiet_until_us = &link->loop->mesh.quiet_until_us[link->peer];
+    uint64_t now_us = clock_monotonic_us();
+    if (now_us < *quiet_until_us) {
+        return false;
+    }
+    *quiet_until_us = now_us + LINK_QUIET_US;
+    return true;
 }
 
 void link_say_failed(const struct link *link, const char *reason)
 {
     char address[SOCKET_TEXT_BYTES] = "-";
-    if (link->fd >= 0) {
+    const struct config *config = link->loop->config;
+    if (!is_worth_a_line(link)) {
+        return;
+    }
+    if (link->is_initiator) {
+        snprintf(address, sizeof address, "%.100s:%s", config->peer_addresses[link->peer].host,
+            config->peer_addresses[link->peer].port);
+    } else if (link->fd >= 0) {
         socket_peer_text(link->fd, address);
     }
-    log_write(CORE_INFO, "link-failed", "peer=%s address=\"%s\" reason=\"%s\"", whom(link),
-        address, reason);
+    log_write(CORE_INFO, "link-failed", "peer=%s address=\"%s\" reason=\"%s\"",
+        link->is_initiator ? config->peers[link->peer].name : "?", address, reason);
 }
 
 static void on_deadline(struct ev_loop *ev, ev_timer *watcher, int events)
@@ -182,6 +201,9 @@ static void rise(struct link *link)
     memcpy(input.key, link->handshake.their_key, sizeof input.key);
     link->loop->mesh.half_open -= link->is_initiator ? 0 : 1;
     link->state = LINK_UP;
+    if (link->is_initiator) {
+        link->loop->mesh.quiet_until_us[link->peer] = 0;
+    }
     ev_timer_stop(link->loop->ev, &link->deadline);
     link->reader.message_bytes_max[FRAME_CONTROL] = FRAME_CONTROL_BYTES_MAX;
     link->reader.message_bytes_max[FRAME_BULK] = FRAME_BULK_BYTES_MAX;
@@ -309,6 +331,7 @@ static void on_writable(struct ev_loop *ev, ev_io *watcher, int events)
     int error = 0;
     socklen_t error_bytes = sizeof error;
     if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &error_bytes) != 0 || error != 0) {
+        link_say_failed(link, strerror(error != 0 ? error : errno));
         link_shut(link, true);
         return;
     }

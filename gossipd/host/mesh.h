@@ -10,6 +10,7 @@ struct mesh {
     struct link *slots[LINKS_MAX];
     size_t half_open;          /* accepted, key not proved yet                  */
     uint64_t serial;
+    uint64_t quiet_until_us[MEMBERS_MAX]; /* per peer: no line about failed dials */
     struct link *visit;        /* with output that waits, or closed             */
     struct handshake_identity identity;
     struct listener listener;

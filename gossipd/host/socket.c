@@ -149,7 +149,7 @@ void socket_peer_text(int fd, char ret_text[static SOCKET_TEXT_BYTES])
     socklen_t address_bytes = sizeof address;
     char host[64] = "?";
     char port[16] = "?";
-    snprintf(ret_text, SOCKET_TEXT_BYTES, "unix socket");
+    snprintf(ret_text, SOCKET_TEXT_BYTES, "-");
     if (getpeername(fd, (struct sockaddr *)&address, &address_bytes) == 0 &&
         address.ss_family != AF_UNIX &&
         getnameinfo((const struct sockaddr *)&address, address_bytes, host, sizeof host, port,

@@ -181,6 +181,27 @@ START_TEST(a_fetch_sees_what_was_appended_before_it)
 }
 END_TEST
 
+START_TEST(a_fetch_sees_rows_of_more_than_one_transaction)
+{
+    static uint8_t large[1 << 20];
+    struct crdt_dot from = {.seq = 30};
+    memset(from.origin.key, 0xaa, sizeof from.origin.key);
+    from.origin.generation = UINT64_C(0xfedcba9876543210);
+    for (uint64_t i = 1; i <= 30; i++) {
+        struct core_output output = support_store(i, 0xaa, i, i);
+        output.bytes = (struct crdt_bytes){large, sizeof large};
+        ck_assert(store_append(store, &output, CORE_NO));
+    }
+    ck_assert(store_fetch(store, 1, &from, 1));
+    struct store_news news = take();
+    while (news.fetched == NULL) {
+        news = take();
+    }
+    ck_assert_uint_eq(news.fetched->row_count, 1);
+    fetched_free(news.fetched);
+}
+END_TEST
+
 START_TEST(stopping_makes_what_waits_durable)
 {
     for (uint64_t i = 1; i <= 50; i++) {
@@ -237,6 +258,7 @@ int main(void)
     tcase_add_test(tests, a_mark_is_durable_whatever_the_durability);
     tcase_add_test(tests, after_a_failure_all_that_waits_fails_and_later_rows_do_not);
     tcase_add_test(tests, a_fetch_sees_what_was_appended_before_it);
+    tcase_add_test(tests, a_fetch_sees_rows_of_more_than_one_transaction);
     tcase_add_test(tests, stopping_makes_what_waits_durable);
     tcase_add_test(tests, a_failed_fsync_ends_the_process_without_a_word_of_success);
     suite_add_tcase(suite, tests);
