@@ -3,6 +3,7 @@
 
 #include "tests/support/claim.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,18 +17,42 @@ struct oracle_path world_path(struct choice *choice)
     return path;
 }
 
-struct crdt_bytes world_element(uint32_t number)
-{
-    static const char *const elements[WORLD_ELEMENTS] = {"x", "y", "a rather long element", ""};
-    return crdt_text(elements[number]);
-}
-
 struct oracle_context world_effective(const struct world_replica *replica)
 {
     struct oracle_context context = replica->context;
     context.seqs[replica->self] += replica->open_records;
     return context;
 }
+
+/* Where something of the types in `types` lives, or above it; else anywhere. So
+ * folds and removes find what they are about. */
+static struct oracle_path path_of_live(
+    struct world *world, const struct world_replica *replica, unsigned types)
+{
+    struct oracle_path path = world_path(world->choice);
+    if (choice_below(world->choice, 3) == 0)
+        return path;
+    struct oracle_context context = world_effective(replica);
+    oracle_live(&world->oracle, &context, &world->live);
+    uint32_t skip = choice_below(world->choice, 8);
+    for (size_t i = 0; i < world->live.count; i++) {
+        const struct oracle_op *put = world->live.items[i].put;
+        if ((types & 1u << put->type) == 0)
+            continue;
+        path = put->path;
+        if (skip-- == 0)
+            break;
+    }
+    return path;
+}
+
+struct crdt_bytes world_element(uint32_t number)
+{
+    static const char *const elements[WORLD_ELEMENTS] = {"x", "y", "a rather long element", ""};
+    return crdt_text(elements[number]);
+}
+
+#define COUNTERS (1u << CRDT_COUNTER | 1u << CRDT_GCOUNTER)
 
 static int64_t random_amount(struct choice *choice)
 {
@@ -203,9 +228,12 @@ void world_write(struct world *world, struct world_replica *replica,
     uint32_t which = choice_below(choice, 100);
     if (which < 22) {
         op.type = choice_below(choice, 3) == 0 ? CRDT_GCOUNTER : CRDT_COUNTER;
+        if (choice_below(choice, 2) == 0)
+            op.path = path_of_live(world, replica, COUNTERS);
         write_add(world, replica, transaction, &op);
     } else if (which < 30) {
         op.type = choice_below(choice, 3) == 0 ? CRDT_GCOUNTER : CRDT_COUNTER;
+        op.path = path_of_live(world, replica, COUNTERS);
         write_fold(world, replica, transaction, &op);
     } else if (which < 42) {
         write_register(world, replica, transaction, &op);
@@ -214,11 +242,15 @@ void world_write(struct world *world, struct world_replica *replica,
         write_put(world, replica, transaction, &op);
     } else if (which < 74) {
         op.type = CRDT_SET;
+        op.path = path_of_live(world, replica, 1u << CRDT_SET);
         op.has_element = true;
         op.element = world_element(choice_below(choice, WORLD_ELEMENTS));
         write_kill(world, replica, transaction, &op);
     } else if (which < 97) {
         op.type = (enum crdt_type)choice_below(choice, CRDT_TYPE_COUNT);
+        op.path = path_of_live(world, replica, UINT_MAX);
+        if (op.path.count > 0 && choice_below(choice, 3) == 0)
+            op.path.count--;
         write_kill(world, replica, transaction, &op);
     } else {
         op.kind = CRDT_NOTE;
