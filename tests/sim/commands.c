@@ -11,7 +11,8 @@ static void draw_number(
     int key = (int)simulator_random(sim, 2);
     int64_t amount = (int64_t)simulator_random(sim, 100);
     struct effect effect = { .kind = EFFECT_ADD, .key = key, .value = amount };
-    switch (simulator_random(sim, 12)) {
+    /* Some runs leave their counters alone: they grow until they are folded. */
+    switch (simulator_random(sim, sim->has_long_counters ? 400 : 12)) {
     case 0:
         command_add(command, "SET");
         effect.kind = EFFECT_PUT;

@@ -26,7 +26,13 @@ static void invariants_store(
     size_t origin = registry_origin(&sim->registry, &batch.origin);
     struct known_batch *known = NULL;
     bool is_author = origin != ORIGIN_COUNT_MAX && sim->registry.origins[origin].node == node;
-    const char *problem = registry_take(&sim->registry, &batch, is_author, &known);
+    /* Once it has said that it goes ahead, an author whose disk fails sends what
+     * it cannot STORE. */
+    const struct node *author
+        = origin == ORIGIN_COUNT_MAX ? NULL : &sim->nodes[sim->registry.origins[origin].node];
+    bool may_be_new = is_author
+        || (author != NULL && author->durability != CORE_ALWAYS && author->disk.failures > 0);
+    const char *problem = registry_take(&sim->registry, &batch, may_be_new, &known);
     if (problem != NULL) {
         simulator_fail(sim, "n%zu: STORE of %s %llu..%llu: %s", node + 1,
             simulator_label(sim, origin).text, (unsigned long long)batch.first_seq,

@@ -57,13 +57,13 @@ static const char *registry_add(
 }
 
 const char *registry_take(struct registry *registry, const struct crdt_batch *batch,
-    bool is_author, struct known_batch **ret_batch)
+    bool may_be_new, struct known_batch **ret_batch)
 {
     size_t origin = registry_origin(registry, &batch->origin);
     if (origin == ORIGIN_COUNT_MAX)
         return "the batch has an origin that is no node's";
     struct known_batch *known = registry_batch(registry, origin, batch->first_seq);
-    if (known == NULL && !is_author)
+    if (known == NULL && !may_be_new)
         return "a node stores a batch that its author never made";
     if (known == NULL)
         return registry_add(&registry->origins[origin], batch, ret_batch);

@@ -55,7 +55,7 @@ struct known_batch *registry_batch(struct registry *registry, size_t origin, uin
 /* Takes a batch in, or compares it with what has its name. NULL when it is the
  * same or new; else what is wrong. `ret_batch` is what has the name. */
 const char *registry_take(struct registry *registry, const struct crdt_batch *batch,
-    bool is_author, struct known_batch **ret_batch);
+    bool may_be_new, struct known_batch **ret_batch);
 /* Takes back what a crash of `node` has undone: batches that are not public.
  * `kept` is the greatest seq of `origin` that survives. */
 uint64_t registry_crash(struct registry *registry, size_t origin);

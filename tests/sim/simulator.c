@@ -98,6 +98,7 @@ static void simulator_draw(struct simulator *sim)
             = is_mixed ? (enum core_durability)simulator_random(sim, 3) : durability;
     sim->think_us = UINT64_C(2000) << simulator_random(sim, 8);
     sim->has_flushall = simulator_chance(sim, 3);
+    sim->has_long_counters = simulator_chance(sim, 3);
     if (simulator_chance(sim, 4))
         sim->nodes[0].clock_offset_ms = INT64_C(31536000000);
     faults_draw(sim);

@@ -66,6 +66,7 @@ struct simulator {
     size_t state_capacity;
     uint64_t think_us;          /* mean pause of a client                       */
     bool has_flushall;          /* this run's clients say FLUSHALL              */
+    bool has_long_counters;     /* and seldom remove one                            */
     bool is_calm;               /* clients have stopped                         */
     bool is_model_exact;        /* no lying acknowledgements in this run        */
     bool is_broken;
