@@ -226,10 +226,11 @@ END_TEST
 
 START_TEST(a_failed_fsync_ends_the_process_without_a_word_of_success)
 {
+    /* A fork takes no threads along: the child starts the store's anew. */
+    store_stop(store);
+    store = NULL;
     pid_t child = fork();
     if (child == 0) {
-        /* The thread of the store is not in the child: it starts its own. */
-        support_directory();
         start();
         support_disk.is_fsync_broken = true;
         append(1, 1, CORE_ALWAYS);
