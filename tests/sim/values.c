@@ -100,7 +100,10 @@ static void values_check(struct simulator *sim, size_t node, int key, int field,
     if (strcmp(first, text) != 0)
         simulator_fail(sim, "n1 and n%zu: %s %s %s reads %s and %s", node + 1,
             command.arguments[0], command.arguments[1], name, first, text);
-    if (!sim->is_model_exact)
+    /* A fold may outlive a removal by a member that has come back with a lesser
+     * context (I9): where both happened the model does not know the sums. */
+    bool is_sum_known = sim->faults.counts[FAULT_RESTORE] == 0 || !sim->has_long_counters;
+    if (!sim->is_model_exact || (!is_sum_known && key / 2 != 1))
         return;
     struct model_value value
         = model_read(&sim->model, &sim->nodes[node].context, key, field);
