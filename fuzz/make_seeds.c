@@ -97,6 +97,15 @@ static void small_seeds(void)
     batch_seeds(document, "kill", 1);
     assign(document, PATH("r"), "v");
     batch_seeds(document, "register", 1);
+    struct crdt_bytes keys[CRDT_DEPTH_MAX];
+    for (size_t i = 0; i < CRDT_DEPTH_MAX; i++)
+        keys[i] = crdt_text("");
+    put(document, (struct crdt_path){keys, CRDT_DEPTH_MAX}, "x");
+    put(document, (struct crdt_path){keys, CRDT_DEPTH_MAX}, "y");
+    batch_seeds(document, "deepest", 0);
+    struct crdt_buffer snapshot = snapshot_of(document);
+    decode_seed("deepest-sealed", 7, crdt_buffer_bytes(&snapshot));
+    crdt_buffer_close(&snapshot);
     crdt_close(document);
 }
 
