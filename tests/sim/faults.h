@@ -22,6 +22,7 @@ struct simulator;
     X(FAULT_LINK_RESET, "link-reset")                                         \
     X(FAULT_SECOND_LINK, "second-link")                                       \
     X(FAULT_RESTORE, "restore")                                               \
+    X(FAULT_AMNESIA, "amnesia")                                               \
     X(FAULT_LOSS, "loss")                                                     \
     X(FAULT_DUPLICATION, "duplicate")                                         \
     X(FAULT_REORDERING, "reorder")                                            \
@@ -38,6 +39,7 @@ enum fault {
 struct faults {
     unsigned weights[FAULT_COUNT]; /* of the kinds that happen at a moment       */
     uint64_t pause_us;             /* mean time between two of them              */
+    uint64_t quiet_until_us;       /* none happens before                       */
     uint64_t counts[FAULT_COUNT];  /* how many happened                          */
 };
 

@@ -2,13 +2,14 @@
 
 #include "tests/sim/array.h"
 
-void model_add(struct model *model, size_t origin, uint64_t seq, bool has_records,
-    const struct vector *observed, const struct effect *effects, size_t count)
+void model_add(struct model *model, size_t origin, uint64_t life, uint64_t seq,
+    bool has_records, const struct vector *observed, const struct effect *effects, size_t count)
 {
     model->transactions = array_reserve(model->transactions, model->transaction_count,
         &model->transaction_capacity, sizeof *model->transactions);
     model->transactions[model->transaction_count++] = (struct model_transaction){
         .origin = origin,
+        .life = life,
         .seq = seq,
         .has_records = has_records,
         .observed = *observed,
@@ -31,11 +32,11 @@ void model_crash(struct model *model, size_t origin, uint64_t kept)
     model->transaction_count = left;
 }
 
-void model_move(struct model *model, size_t from, uint64_t seq, size_t to)
+void model_move(struct model *model, size_t from, uint64_t life, uint64_t seq, size_t to)
 {
     for (size_t i = 0; i < model->transaction_count; i++) {
         struct model_transaction *moved = &model->transactions[i];
-        if (moved->origin != from || moved->seq <= seq)
+        if (moved->origin != from || moved->life != life || moved->seq <= seq)
             continue;
         moved->origin = to;
         moved->seq -= seq;

@@ -28,6 +28,7 @@ struct effect {
 /* One command or one EXEC that made records. */
 struct model_transaction {
     size_t origin;
+    uint64_t life;          /* of the node that made it: which of its starts     */
     uint64_t seq;           /* of its last record                              */
     struct vector observed; /* by its author before it, own open batch included */
     bool has_records;       /* else it only joined an increment of the open batch */
@@ -44,12 +45,13 @@ struct model {
     size_t effect_capacity;
 };
 
-void model_add(struct model *model, size_t origin, uint64_t seq, bool has_records,
-    const struct vector *observed, const struct effect *effects, size_t count);
+void model_add(struct model *model, size_t origin, uint64_t life, uint64_t seq,
+    bool has_records, const struct vector *observed, const struct effect *effects, size_t count);
 /* Operations of `origin` above `kept` never happened: a crash undid them. */
 void model_crash(struct model *model, size_t origin, uint64_t kept);
-/* Operations of `from` above `seq` were not sealed yet and are now of `to`. */
-void model_move(struct model *model, size_t from, uint64_t seq, size_t to);
+/* Operations of `from` above `seq` that this life of the node has made were not
+ * sealed yet and are now of `to`. */
+void model_move(struct model *model, size_t from, uint64_t life, uint64_t seq, size_t to);
 
 /* What may be read at a place, given a context. */
 struct model_value {

@@ -122,7 +122,7 @@ static void node_follow(struct simulator *sim, size_t node, uint64_t applied_bef
         return;
     }
     if (self->self != ORIGIN_COUNT_MAX && self->self != now) {
-        model_move(&sim->model, self->self, applied_before, now);
+        model_move(&sim->model, self->self, self->incarnation, applied_before, now);
         workload_move(self, self->self, applied_before, now);
     }
     self->self = now;

@@ -110,8 +110,8 @@ void workload_executed(struct simulator *sim, size_t node, const struct core_inp
     outstanding->has_written
         = has_records || workload_sums(sim, node, client) != client->sums;
     if (outstanding->has_written)
-        model_add(&sim->model, self->self, outstanding->seq, has_records, observed,
-            client->effects, client->effect_count);
+        model_add(&sim->model, self->self, self->incarnation, outstanding->seq, has_records,
+            observed, client->effects, client->effect_count);
     if (!client->is_in_multi)
         client->effect_count = 0;
 }
