@@ -85,6 +85,9 @@ struct token {
 #define msgpack_unpack_object unsigned char
 #define msgpack_unpack_user struct token
 
+/* What the format does not use is refused where it begins. */
+enum { REFUSED = -1 };
+
 static int token_on_uint64(struct token *token, uint64_t number, unsigned char *object)
 {
     *object = 0;
@@ -108,10 +111,14 @@ static int token_on_uint32(struct token *token, uint32_t number, unsigned char *
     return token_on_uint64(token, number, object);
 }
 
+/* A signed head before a number that has an unsigned one is a second way to
+ * write it. */
 static int token_on_int64(struct token *token, int64_t number, unsigned char *object)
 {
     *object = 0;
-    token->kind = number < 0 ? TOKEN_NEGATIVE : TOKEN_UINT;
+    if (number >= 0)
+        return REFUSED;
+    token->kind = TOKEN_NEGATIVE;
     token->number = (uint64_t)number;
     return 0;
 }
@@ -140,9 +147,6 @@ static int token_on_bin(struct token *token, const char *start, const char *body
     token->bytes = (struct crdt_bytes){.data = body, .size = size};
     return 0;
 }
-
-/* What the format does not use is refused where it begins. */
-enum { REFUSED = -1 };
 
 static int token_on_str(struct token *token, const char *start, const char *body,
     unsigned int size, unsigned char *object)
