@@ -92,6 +92,15 @@ static void free_index(struct crdt_table *table, const struct crdt_table_context
     table->deleted_count = 0;
 }
 
+/* Fills an index whose memory is there. */
+static void fill_index(struct crdt_table *table, const struct crdt_table_context *context)
+{
+    memset(table->tags, TAG_FREE, table->slot_count);
+    table->deleted_count = 0;
+    for (size_t i = 0; i < table->count; i++)
+        index_item(table, hash_of(context, crdt_key_bytes(table->items[i].key)), i);
+}
+
 /* Makes the index anew with `slot_count` slots. */
 static enum crdt_status rebuild_index(
     struct crdt_table *table, const struct crdt_table_context *context, size_t slot_count)
@@ -104,25 +113,24 @@ static enum crdt_status rebuild_index(
         return CRDT_ERR_NOMEM;
     }
     free_index(table, context);
-    memset(tags, TAG_FREE, slot_count);
     table->slots = slots;
     table->tags = tags;
     table->slot_count = slot_count;
-    for (size_t i = 0; i < table->count; i++)
-        index_item(table, hash_of(context, crdt_key_bytes(table->items[i].key)), i);
+    fill_index(table, context);
     return CRDT_OK;
 }
 
-/* Seven slots of eight are used at most, so that searches end soon. */
+/* Seven slots of eight are used or deleted at most: a search ends at a free one. */
 static bool index_has_room(const struct crdt_table *table, size_t count)
 {
     return count + table->deleted_count <= table->slot_count / 8 * 7;
 }
 
+/* Leaves an eighth of the slots to what comes and goes before the next time. */
 static size_t slots_for(size_t count)
 {
     size_t slot_count = SLOT_COUNT_MIN;
-    while (slot_count / 8 * 7 < count)
+    while (slot_count / 4 * 3 < count)
         slot_count *= 2;
     return slot_count;
 }
@@ -201,6 +209,10 @@ void crdt_table_restore(struct crdt_table *table, const struct crdt_table_contex
     assert(table->count < table->capacity);
     size_t last = table->count;
     if (table->slot_count > 0) {
+        /* What was added and is undone left deleted slots; the memory was
+         * enough for this item before. */
+        if (!index_has_room(table, table->count + 1))
+            fill_index(table, context);
         if (index != last)
             reindex_item(table, context, crdt_key_bytes(table->items[index].key), last);
         index_item(table, hash_of(context, crdt_key_bytes(item.key)), index);
