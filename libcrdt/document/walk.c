@@ -238,6 +238,10 @@ enum crdt_status crdt_walk(const struct crdt_document *document, struct crdt_pat
 {
     const struct crdt_memory *memory = crdt_memory_of(document);
     size_t feed_count = document->feeds.count;
+    const struct crdt_node *chain = crdt_chain_at(document, path);
+    if (chain == NULL)
+        return CRDT_OK;
+    assert(path.count <= CRDT_DEPTH_MAX); /* nothing lives deeper                   */
     struct walk *walk = crdt_memory_new(memory, sizeof *walk);
     uint16_t *ranks = crdt_memory_new(memory, (feed_count + 1) * sizeof *ranks);
     enum crdt_status status = CRDT_ERR_NOMEM;
@@ -253,8 +257,7 @@ enum crdt_status crdt_walk(const struct crdt_document *document, struct crdt_pat
             ranks[crdt_feeds_ranked(document, rank)] = (uint16_t)rank;
         for (size_t i = 0; i < path.count; i++)
             walk->keys[i] = path.keys[i];
-        walk->stack[0] = (struct frame){
-            .chain = crdt_chain_at(document, path), .type = CRDT_REGISTER};
+        walk->stack[0] = (struct frame){.chain = chain, .type = CRDT_REGISTER};
         status = walk_all(walk);
         crdt_memory_free(
             memory, walk->entries, walk->entry_capacity * sizeof *walk->entries);
