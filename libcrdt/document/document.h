@@ -184,6 +184,7 @@ struct crdt_pending_item {
     uint64_t first_seq;
     uint8_t *bytes;
     size_t size;
+    bool is_new;              /* came with the merge at hand                        */
     bool is_refused;          /* its predecessors came and it contradicts them      */
 };
 

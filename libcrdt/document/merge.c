@@ -254,7 +254,8 @@ static enum crdt_status merge_waiting(
             merge->applied_count -= document->options.changed != NULL;
         }
     }
-    if (status == CRDT_OK || status == CRDT_ERR_NOMEM)
+    /* It came before its origin was named as our own, so it is news of a loss. */
+    if (status == CRDT_OK || status == CRDT_ERR_NOMEM || status == CRDT_ERR_AMNESIA)
         return status;
     item->is_refused = true;
     return CRDT_OK;
@@ -328,6 +329,7 @@ enum crdt_status crdt_merge(struct crdt_document *document, struct crdt_bytes by
         return CRDT_ERR_BUSY;
     assert(document->journal.count == 0);
     struct merge merge = {.document = document};
+    struct crdt_hlc hlc = document->hlc;
     enum crdt_status status;
     if (is_snapshot(bytes)) {
         status = crdt_join_snapshot(document, bytes, &merge.join);
@@ -345,6 +347,7 @@ enum crdt_status crdt_merge(struct crdt_document *document, struct crdt_bytes by
         tell(&merge);
     } else {
         crdt_journal_undo(document, 0);
+        document->hlc = hlc;
         if (status == CRDT_ERR_AMNESIA)
             document->has_amnesia = true;
     }

@@ -79,7 +79,8 @@ enum crdt_status crdt_pending_keep(
     *item = (struct crdt_pending_item){.origin = batch->origin,
         .first_seq = batch->first_seq,
         .bytes = bytes,
-        .size = batch->bytes.size};
+        .size = batch->bytes.size,
+        .is_new = true};
     memmove(pending->items + place + 1, pending->items + place,
         (pending->count - place) * sizeof(struct crdt_pending_item *));
     pending->items[place] = item;
@@ -94,10 +95,12 @@ void crdt_pending_settle(struct crdt_document *document, bool has_failed)
     size_t kept = 0;
     for (size_t i = 0; i < pending->count; i++) {
         struct crdt_pending_item *item = pending->items[i];
-        bool is_over = item->is_refused ||
-            item->first_seq <= crdt_applied(document, &item->origin);
+        bool is_over = has_failed ? item->is_new
+                                  : item->is_refused ||
+                item->first_seq <= crdt_applied(document, &item->origin);
+        item->is_new = false;
         item->is_refused = false;
-        if (is_over && !has_failed)
+        if (is_over)
             free_item(document, item);
         else
             pending->items[kept++] = item;

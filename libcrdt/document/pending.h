@@ -15,7 +15,7 @@ struct crdt_pending_item *crdt_pending_find(
     const struct crdt_document *document, const struct crdt_origin *origin, uint64_t seq);
 
 /* After a merge: drops what is applied by now or was refused. After one that
- * failed (`has_failed`): forgets the refusals and drops nothing. */
+ * failed (`has_failed`): forgets the refusals and drops only what it brought. */
 void crdt_pending_settle(struct crdt_document *document, bool has_failed);
 
 void crdt_pending_close(struct crdt_document *document);
