@@ -42,7 +42,7 @@ struct simulator_stats {
     uint64_t references;  /* documents rebuilt from scratch to compare          */
 };
 
-/* Equal contexts must have equal states, whoever has them and whenever (I12). */
+/* Equal (C, heads) must have equal states, whoever has them and whenever (I12). */
 struct known_state {
     uint8_t context[CRDT_HASH_BYTES];
     uint8_t state[CRDT_HASH_BYTES];
