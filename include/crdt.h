@@ -409,6 +409,9 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_seal(
 /* Bytes that the open batch will roughly have, and its operations: 0 when there is none. */
 CRDT_API size_t crdt_open_bytes(const struct crdt_document *document);
 CRDT_API size_t crdt_open_records(const struct crdt_document *document);
+/* How many of them fold a counter: with one, the batch cannot move to another
+ * generation. */
+CRDT_API size_t crdt_open_folds(const struct crdt_document *document);
 
 /* Appends what this document has applied: send it to a peer, who answers with
  * crdt_diff(). */

@@ -66,11 +66,13 @@ static uint64_t awaited_ordinal(const struct core *core)
     return own_ordinal(core);
 }
 
-/* A batch that is half full makes room while nobody has to wait for it. */
-static void close_if_large(struct core *core)
+/* A batch that is half full makes room while nobody has to wait for it; one
+ * that folds a counter could not move to a new generation, should one begin. */
+static void close_if_due(struct core *core)
 {
     if (crdt_open_records(core->document) <= CRDT_BATCH_RECORDS_MAX / 2
-        && crdt_open_bytes(core->document) <= CRDT_BATCH_BYTES_MAX / 2)
+        && crdt_open_bytes(core->document) <= CRDT_BATCH_BYTES_MAX / 2
+        && crdt_open_folds(core->document) == 0)
         return;
     if (own_close(core) != CRDT_OK)
         core_retry_soon(core);
@@ -100,5 +102,5 @@ void perform_command(struct core *core, const struct core_input *input)
         clients_drop(&core->clients, &core->outputs, client);
     else if (result.must_close)
         clients_finish(&core->clients, &core->outputs, client);
-    close_if_large(core);
+    close_if_due(core);
 }

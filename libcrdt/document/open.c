@@ -32,6 +32,11 @@ size_t crdt_open_records(const struct crdt_document *document)
     return document->open.record_count;
 }
 
+size_t crdt_open_folds(const struct crdt_document *document)
+{
+    return document->open.fold_count;
+}
+
 size_t crdt_open_bytes(const struct crdt_document *document)
 {
     return document->open.body.size + AMOUNT_BYTES_MAX * document->open.amount_count;
