@@ -70,6 +70,25 @@ START_TEST(many_commands_share_one_store)
 }
 END_TEST
 
+START_TEST(a_batch_that_folds_does_not_stay_open)
+{
+    begin(1, CORE_ALWAYS);
+    for (int count = 0; count < 63; count++) {
+        pump_command(&pump, 0, "INCR k");
+        pump_run(&pump, 100000);
+    }
+    pump.nodes[0].is_store_held = true;
+    pump_command(&pump, 0, "SET other v");
+    pump_run(&pump, 10);
+    uint64_t number = pump.nodes[0].newest_number;
+    /* The 64th contribution folds the others: this batch waits for nobody. */
+    pump_command(&pump, 0, "INCR k");
+    ck_assert_uint_eq(crdt_open_records(core_document(pump.nodes[0].core)), 0);
+    ck_assert_uint_eq(pump.nodes[0].newest_number, number + 1);
+    end();
+}
+END_TEST
+
 START_TEST(in_always_nothing_is_sent_before_it_is_durable)
 {
     begin(2, CORE_ALWAYS);
@@ -364,6 +383,7 @@ int main(void)
     tcase_add_test(tests, a_single_node_serves_at_once);
     tcase_add_test(tests, in_always_a_reply_waits_until_its_batch_is_stored);
     tcase_add_test(tests, many_commands_share_one_store);
+    tcase_add_test(tests, a_batch_that_folds_does_not_stay_open);
     tcase_add_test(tests, in_always_nothing_is_sent_before_it_is_durable);
     tcase_add_test(tests, in_everysec_a_reply_goes_at_once_and_a_batch_after_the_mark);
     tcase_add_test(tests, durability_can_be_changed_while_running);
