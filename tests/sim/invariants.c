@@ -9,6 +9,15 @@
 #define SAMPLE_STATES 8      /* I12 on every 8th step that changed a context      */
 #define SAMPLE_REFERENCE 600 /* the reference document on every 600th             */
 
+/* An author whose disk fails keeps what it has closed to itself; once it has
+ * said that it goes ahead, it sends what it cannot STORE. */
+static bool invariants_may_be_new(const struct simulator *sim, size_t node, size_t origin)
+{
+    size_t author = sim->registry.origins[origin].node;
+    return sim->nodes[author].disk.failures > 0
+        && (author == node || sim->nodes[author].durability != CORE_ALWAYS);
+}
+
 /* I1: every STORE of an own batch takes its name, every other has it already. */
 static void invariants_store(
     struct simulator *sim, size_t node, const struct core_output *output)
@@ -26,12 +35,8 @@ static void invariants_store(
     size_t origin = registry_origin(&sim->registry, &batch.origin);
     struct known_batch *known = NULL;
     bool is_author = origin != ORIGIN_COUNT_MAX && sim->registry.origins[origin].node == node;
-    /* Once it has said that it goes ahead, an author whose disk fails sends what
-     * it cannot STORE. */
-    const struct node *author
-        = origin == ORIGIN_COUNT_MAX ? NULL : &sim->nodes[sim->registry.origins[origin].node];
     bool may_be_new = is_author
-        || (author != NULL && author->durability != CORE_ALWAYS && author->disk.failures > 0);
+        || (origin != ORIGIN_COUNT_MAX && invariants_may_be_new(sim, node, origin));
     const char *problem = registry_take(&sim->registry, &batch, may_be_new, &known);
     if (problem != NULL) {
         simulator_fail(sim, "n%zu: STORE of %s %llu..%llu: %s", node + 1,
@@ -72,9 +77,8 @@ static void invariants_feed(struct simulator *sim, size_t node, size_t origin,
     }
     for (uint64_t seq = before; seq < feed->seq;) {
         const struct known_batch *batch = registry_batch(&sim->registry, origin, seq + 1);
-        /* While its disk fails an author keeps what it has closed to itself. */
-        bool is_author = sim->registry.origins[origin].node == node;
-        if (batch == NULL && is_author && sim->nodes[node].disk.failures > 0)
+        /* While disks fail there are batches that no STORE has shown yet. */
+        if (batch == NULL && invariants_may_be_new(sim, node, origin))
             return;
         if (batch == NULL || batch->first_seq != seq + 1 || batch->last_seq > feed->seq) {
             simulator_fail(sim, "n%zu: I2: context of %s is %llu: not the end of a batch",
