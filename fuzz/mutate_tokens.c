@@ -35,6 +35,21 @@ static uint64_t telling_number(struct choice *choice)
     return numbers[choice_below(choice, sizeof numbers / sizeof numbers[0])];
 }
 
+/* Takes a number for the count of what follows: raises it, and supplies. */
+static enum crdt_status lengthen(
+    struct choice *choice, struct crdt_bytes token, struct crdt_buffer *out)
+{
+    static const uint64_t more[] = {1, 2, 3, CRDT_DEPTH_MAX};
+    uint64_t number;
+    if (crdt_read_uint(&token, UINT64_MAX, &number) != CRDT_OK)
+        return crdt_buffer_append(out, token.data, token.size);
+    uint64_t added = more[choice_below(choice, sizeof more / sizeof more[0])];
+    enum crdt_status status = crdt_write_uint(out, number + added);
+    for (uint64_t i = 0; i < added && status == CRDT_OK; i++)
+        status = crdt_write_bytes(out, (struct crdt_bytes){"", 0});
+    return status;
+}
+
 /* Puts a changed token in place of `token`, or beside it, or nothing. */
 static enum crdt_status change(
     struct choice *choice, struct crdt_bytes token, struct crdt_buffer *out)
@@ -42,7 +57,7 @@ static enum crdt_status change(
     struct crdt_bytes input = token;
     uint64_t number;
     enum crdt_status status;
-    switch (choice_below(choice, 6)) {
+    switch (choice_below(choice, 7)) {
     case 0:
         return CRDT_OK;
     case 1: /* twice */
@@ -58,9 +73,11 @@ static enum crdt_status change(
         if (crdt_read_uint(&input, UINT64_MAX, &number) == CRDT_OK)
             return crdt_write_uint(out, number + 1 - 2 * (uint64_t)choice_below(choice, 2));
         return crdt_write_bytes(out, (struct crdt_bytes){"", 0});
-    default: /* an empty key before it: paths grow */
+    case 5: /* an empty key before it */
         status = crdt_write_bytes(out, (struct crdt_bytes){"", 0});
         return status == CRDT_OK ? crdt_buffer_append(out, token.data, token.size) : status;
+    default:
+        return lengthen(choice, token, out);
     }
 }
 
