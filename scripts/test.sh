@@ -94,6 +94,8 @@ scripts/install-deps.sh test
 
 sanitizers=(-Dbuildtype=debugoptimized -Dwerror=true "-Db_sanitize=address,undefined")
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=1}
+# Tests fork: Check does, and the store's test watches a process end.
+export TSAN_OPTIONS=${TSAN_OPTIONS:-die_after_fork=0:halt_on_error=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-halt_on_error=1:print_stacktrace=1}
 slow=(--no-suite frontdoor --timeout-multiplier 4)
 

@@ -116,16 +116,16 @@ def dead_file(tree):
 
 
 def _names(tree, build, path):
-    """Whether `build`, in a folder above `path`, names it: as a path, or as a
-    stem of its folder, since tables of tests are written by stem."""
-    folder = os.path.dirname(build)
-    if folder and not path.startswith(folder + "/"):
-        return False
-    relative = os.path.relpath(path, folder or ".")
-    stem = os.path.splitext(relative)[0]
+    """Whether `build` names `path`: from its folder, or as a stem of its folder,
+    since tables of tests are written by stem."""
+    folder = os.path.dirname(build) or "."
+    relative = os.path.relpath(path, folder)
+    names = [relative]
+    if not relative.startswith(".."):
+        stem = os.path.splitext(relative)[0]
+        names += [stem, stem.removeprefix("test_")]
     text = tree.read(build)
-    return any(re.search(r"'" + re.escape(name) + r"'", text) for name in (relative, stem)) or (
-        re.search(r"'" + re.escape(stem.removeprefix("test_")) + r"'", text) is not None)
+    return any(re.search(r"'" + re.escape(name) + r"'", text) for name in names)
 
 
 def shell(tree):
