@@ -5,15 +5,19 @@
 
 #include <crdt.h>
 
-/* Compares two items like memcmp. */
+/* What is sorted: by rank first, which is compared without a call. */
+struct crdt_sort_item {
+    uint64_t rank;
+    uint64_t value; /* an index, or a pointer as uintptr_t                         */
+};
+
+/* Compares the values of two items of equal rank like memcmp. */
 typedef int crdt_compare(const void *context, uint64_t a, uint64_t b);
 
-/* Sorts `count` items (numbers, indexes or pointers as uintptr_t). Takes
- * `count` * 8 bytes for the time of the call. NOMEM leaves the order as it was. */
-CRDT_MUST_CHECK enum crdt_status crdt_sort(const struct crdt_memory *memory, uint64_t *items,
-    size_t count, crdt_compare *compare, const void *context);
-
-/* Orders plain numbers. */
-int crdt_compare_numbers(const void *context, uint64_t a, uint64_t b);
+/* Sorts `count` items. `compare` NULL: items of equal rank stay as they are.
+ * Takes `count` * 16 bytes for the time of the call. NOMEM leaves the order as
+ * it was. */
+CRDT_MUST_CHECK enum crdt_status crdt_sort(const struct crdt_memory *memory,
+    struct crdt_sort_item *items, size_t count, crdt_compare *compare, const void *context);
 
 #endif

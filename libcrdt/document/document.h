@@ -42,6 +42,17 @@ static inline uint64_t crdt_dot_seq(crdt_packed_dot dot)
     return dot >> 16;
 }
 
+/* A number that orders dots by feed, given its rank, then seq. */
+static inline uint64_t crdt_dot_order(size_t rank, crdt_packed_dot dot)
+{
+    return (uint64_t)rank << 48 | crdt_dot_seq(dot);
+}
+
+static inline bool crdt_type_is_counter(enum crdt_type type)
+{
+    return type == CRDT_COUNTER || type == CRDT_GCOUNTER;
+}
+
 /* ---- feeds ---- */
 
 /* The deps of a feed's newest batch, in the feed's own order of origins. */

@@ -128,25 +128,18 @@ static enum crdt_status read_context(
 
 /* ---- diff ---- */
 
-static int compare_places(const void *context, uint64_t a, uint64_t b)
-{
-    (void)context;
-    const struct crdt_log_item *item_a = (const void *)(uintptr_t)a;
-    const struct crdt_log_item *item_b = (const void *)(uintptr_t)b;
-    return item_a->place < item_b->place ? -1 : item_a->place > item_b->place;
-}
-
 /* Log items above `seqs`, of all feeds: their number, and they themselves when
  * `items` is given. */
-static size_t select_items(
-    const struct crdt_document *document, const uint64_t *seqs, uint64_t *items)
+static size_t select_items(const struct crdt_document *document, const uint64_t *seqs,
+    struct crdt_sort_item *items)
 {
     size_t count = 0;
     for (size_t i = 0; i < document->feeds.count; i++) {
         const struct crdt_feed_state *feed = &document->feeds.items[i];
         for (size_t j = feed->log_count; j > 0 && feed->log[j - 1].last_seq > seqs[i]; j--) {
             if (items != NULL)
-                items[count] = (uint64_t)(uintptr_t)&feed->log[j - 1];
+                items[count] = (struct crdt_sort_item){.rank = feed->log[j - 1].place,
+                    .value = (uint64_t)(uintptr_t)&feed->log[j - 1]};
             count++;
         }
     }
@@ -162,13 +155,13 @@ static enum crdt_status append_items(const struct crdt_document *document,
     size_t count = select_items(document, seqs, NULL);
     if (count == 0)
         return CRDT_OK;
-    uint64_t *items = crdt_memory_new(memory, count * sizeof *items);
+    struct crdt_sort_item *items = crdt_memory_new(memory, count * sizeof *items);
     if (items == NULL)
         return CRDT_ERR_NOMEM;
     select_items(document, seqs, items);
-    enum crdt_status status = crdt_sort(memory, items, count, compare_places, NULL);
+    enum crdt_status status = crdt_sort(memory, items, count, NULL, NULL);
     for (size_t i = 0; i < count && status == CRDT_OK; i++) {
-        const struct crdt_log_item *item = (const void *)(uintptr_t)items[i];
+        const struct crdt_log_item *item = (const void *)(uintptr_t)items[i].value;
         status = crdt_buffer_append(ret_delta, item->bytes, item->size);
     }
     crdt_memory_free(memory, items, count * sizeof *items);

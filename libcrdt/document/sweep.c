@@ -18,7 +18,7 @@ struct frame {
     const struct crdt_node *other;
     size_t index;            /* items left to visit: the walk goes down             */
     struct crdt_node *chain; /* types of the item at hand left to visit             */
-    const struct crdt_node *other_chain;
+    struct crdt_node *other_chain;
 };
 
 static enum crdt_status sweep_leaf(
@@ -91,13 +91,6 @@ static struct frame frame_of(struct crdt_node *node, const struct crdt_node *oth
         .index = node->type == CRDT_MAP ? node->table.count : 0};
 }
 
-static const struct crdt_node *counterpart(const struct crdt_node *chain, enum crdt_type type)
-{
-    while (chain != NULL && chain->type != type)
-        chain = chain->next;
-    return chain;
-}
-
 enum crdt_status crdt_sweep(struct crdt_document *document, struct crdt_node *node,
     const struct crdt_node *other, const struct crdt_document *other_document,
     crdt_dooms *dooms, const void *context)
@@ -114,7 +107,7 @@ enum crdt_status crdt_sweep(struct crdt_document *document, struct crdt_node *no
             frame->chain = child->next; /* the child may go                         */
             assert(depth <= CRDT_DEPTH_MAX);
             stack[depth++] =
-                frame_of(child, counterpart(frame->other_chain, child->type));
+                frame_of(child, crdt_chain_find(frame->other_chain, child->type));
             continue;
         }
         if (frame->node->type == CRDT_MAP && next_item(&sweep, frame))

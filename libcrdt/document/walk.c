@@ -11,9 +11,9 @@
 /* A map whose items are being visited. */
 struct frame {
     const struct crdt_table *table;
-    uint64_t *order;        /* indexes of items, sorted; NULL: as they are          */
+    struct crdt_sort_item *order; /* indexes of items, sorted; NULL: as they are    */
     size_t next;
-    const struct crdt_node *chain; /* of the item at hand                           */
+    struct crdt_node *chain; /* of the item at hand                                 */
     int type;               /* of the chain to visit next                           */
 };
 
@@ -37,16 +37,27 @@ static int compare_items(const void *context, uint64_t a, uint64_t b)
     return crdt_bytes_compare(crdt_key_bytes(items[a].key), crdt_key_bytes(items[b].key));
 }
 
+/* The first bytes of a key as a number: most keys differ there already. */
+static uint64_t rank_of(struct crdt_bytes key)
+{
+    const uint8_t *data = key.data;
+    uint64_t rank = 0;
+    for (size_t i = 0; i < sizeof rank; i++)
+        rank = rank << 8 | (i < key.size ? data[i] : 0);
+    return rank;
+}
+
 /* The indexes of the items of a table in the order of their keys. */
-static enum crdt_status sort_items(
-    const struct walk *walk, const struct crdt_table *table, uint64_t **ret_order)
+static enum crdt_status sort_items(const struct walk *walk, const struct crdt_table *table,
+    struct crdt_sort_item **ret_order)
 {
     const struct crdt_memory *memory = crdt_memory_of(walk->document);
-    uint64_t *order = crdt_memory_new(memory, table->count * sizeof *order);
+    struct crdt_sort_item *order = crdt_memory_new(memory, table->count * sizeof *order);
     if (order == NULL)
         return CRDT_ERR_NOMEM;
     for (size_t i = 0; i < table->count; i++)
-        order[i] = i;
+        order[i] = (struct crdt_sort_item){
+            .rank = rank_of(crdt_key_bytes(table->items[i].key)), .value = i};
     enum crdt_status status =
         crdt_sort(memory, order, table->count, compare_items, table->items);
     if (status != CRDT_OK)
@@ -56,7 +67,8 @@ static enum crdt_status sort_items(
     return status;
 }
 
-static void free_order(const struct walk *walk, const struct crdt_table *table, uint64_t *order)
+static void free_order(
+    const struct walk *walk, const struct crdt_table *table, struct crdt_sort_item *order)
 {
     crdt_memory_free(crdt_memory_of(walk->document), order, table->count * sizeof *order);
 }
@@ -68,42 +80,24 @@ static enum crdt_status reserve_entries(struct walk *walk, size_t count)
     return has_room ? CRDT_OK : CRDT_ERR_NOMEM;
 }
 
-/* Orders by (origin, seq): the context holds the entries. */
-struct dot_order {
-    const uint16_t *ranks;
-    const struct crdt_leaf_entry *entries;
-};
-
-static int compare_dots(const void *context, uint64_t a, uint64_t b)
-{
-    const struct dot_order *order = context;
-    crdt_packed_dot dot_a = order->entries[a].dot;
-    crdt_packed_dot dot_b = order->entries[b].dot;
-    uint16_t rank_a = order->ranks[crdt_dot_feed(dot_a)];
-    uint16_t rank_b = order->ranks[crdt_dot_feed(dot_b)];
-    if (rank_a != rank_b)
-        return rank_a < rank_b ? -1 : 1;
-    uint64_t seq_a = crdt_dot_seq(dot_a);
-    uint64_t seq_b = crdt_dot_seq(dot_b);
-    return seq_a < seq_b ? -1 : seq_a > seq_b;
-}
-
-/* Copies the entries in their order to the front of walk->entries. */
+/* Copies the entries, ordered by (origin, seq), to the front of walk->entries. */
 static enum crdt_status sort_entries(
     struct walk *walk, const struct crdt_leaf_entry *entries, size_t count)
 {
     const struct crdt_memory *memory = crdt_memory_of(walk->document);
-    uint64_t *order = crdt_memory_new(memory, count * sizeof *order);
+    struct crdt_sort_item *order = crdt_memory_new(memory, count * sizeof *order);
     if (order == NULL)
         return CRDT_ERR_NOMEM;
-    for (size_t i = 0; i < count; i++)
-        order[i] = i;
-    struct dot_order by_dot = {walk->ranks, entries};
-    enum crdt_status status = crdt_sort(memory, order, count, compare_dots, &by_dot);
+    for (size_t i = 0; i < count; i++) {
+        crdt_packed_dot dot = entries[i].dot;
+        order[i] = (struct crdt_sort_item){
+            .rank = crdt_dot_order(walk->ranks[crdt_dot_feed(dot)], dot), .value = i};
+    }
+    enum crdt_status status = crdt_sort(memory, order, count, NULL, NULL);
     if (status == CRDT_OK)
         status = reserve_entries(walk, count);
     for (size_t i = 0; i < count && status == CRDT_OK; i++)
-        walk->entries[i] = entries[order[i]];
+        walk->entries[i] = entries[order[i].value];
     crdt_memory_free(memory, order, count * sizeof *order);
     return status;
 }
@@ -154,12 +148,12 @@ static enum crdt_status visit_element(struct walk *walk, const struct crdt_table
 
 static enum crdt_status visit_set(struct walk *walk, const struct crdt_node *set)
 {
-    uint64_t *order = NULL;
+    struct crdt_sort_item *order = NULL;
     enum crdt_status status = CRDT_OK;
     if (walk->is_canonical)
         status = sort_items(walk, &set->table, &order);
     for (size_t i = 0; i < set->table.count && status == CRDT_OK; i++)
-        status = visit_element(walk, &set->table.items[order == NULL ? i : order[i]]);
+        status = visit_element(walk, &set->table.items[order == NULL ? i : order[i].value]);
     free_order(walk, &set->table, order);
     return status;
 }
@@ -192,20 +186,13 @@ static bool next_item(struct walk *walk, struct frame *frame)
 {
     if (frame->table == NULL || frame->next == frame->table->count)
         return false;
-    size_t index = frame->order == NULL ? frame->next : frame->order[frame->next];
+    size_t index = frame->order == NULL ? frame->next : frame->order[frame->next].value;
     const struct crdt_table_item *item = &frame->table->items[index];
     frame->next++;
     frame->chain = item->value.block;
     frame->type = CRDT_REGISTER;
     walk->keys[walk->key_count - 1] = crdt_key_bytes(item->key);
     return true;
-}
-
-static const struct crdt_node *find_type(const struct crdt_node *chain, int type)
-{
-    while (chain != NULL && (int)chain->type != type)
-        chain = chain->next;
-    return chain;
 }
 
 static enum crdt_status walk_all(struct walk *walk)
@@ -218,7 +205,8 @@ static enum crdt_status walk_all(struct walk *walk)
                 pop_map(walk);
             continue;
         }
-        const struct crdt_node *node = find_type(frame->chain, frame->type++);
+        const struct crdt_node *node =
+            crdt_chain_find(frame->chain, (enum crdt_type)frame->type++);
         if (node == NULL)
             continue;
         if (node->type == CRDT_MAP)
@@ -238,7 +226,7 @@ enum crdt_status crdt_walk(const struct crdt_document *document, struct crdt_pat
 {
     const struct crdt_memory *memory = crdt_memory_of(document);
     size_t feed_count = document->feeds.count;
-    const struct crdt_node *chain = crdt_chain_at(document, path);
+    struct crdt_node *chain = crdt_chain_at(document, path);
     if (chain == NULL)
         return CRDT_OK;
     assert(path.count <= CRDT_DEPTH_MAX); /* nothing lives deeper                   */
