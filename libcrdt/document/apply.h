@@ -1,4 +1,4 @@
-/* Applying one operation to the tree: the table of design's section 2, and
+/* Applying one operation to the tree: the records of docs/semantics.md, and
  * nothing else. Every change is journaled. */
 #ifndef LIBCRDT_DOCUMENT_APPLY_H
 #define LIBCRDT_DOCUMENT_APPLY_H

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "libcrdt/base/memory.h"
+#include "libcrdt/base/sort.h"
 #include "libcrdt/document/dot.h"
 #include "libcrdt/document/hash.h"
 
@@ -246,11 +248,26 @@ static enum crdt_status resolve_new(const struct crdt_document *document,
             *ret_missing = (struct crdt_dot){dot.origin, 1};
             return CRDT_ERR_GAP;
         }
-        for (size_t j = 0; j < i; j++)
-            if (crdt_dot_feed(deps->dots[j]) == feed)
-                return CRDT_ERR_MALFORMED;
         deps->dots[i] = crdt_pack(feed, dot.seq);
     }
+    return status;
+}
+
+/* An origin stands in a list once. */
+static enum crdt_status check_distinct(
+    const struct crdt_document *document, const struct crdt_deps *deps)
+{
+    const struct crdt_memory *memory = crdt_memory_of(document);
+    struct crdt_sort_item *items = crdt_memory_new(memory, deps->count * sizeof *items);
+    if (items == NULL)
+        return CRDT_ERR_NOMEM;
+    for (size_t i = 0; i < deps->count; i++)
+        items[i] = (struct crdt_sort_item){.rank = crdt_dot_feed(deps->dots[i])};
+    enum crdt_status status = crdt_sort(memory, items, deps->count, NULL, NULL);
+    for (size_t i = 1; i < deps->count && status == CRDT_OK; i++)
+        if (items[i].rank == items[i - 1].rank)
+            status = CRDT_ERR_MALFORMED;
+    crdt_memory_free(memory, items, deps->count * sizeof *items);
     return status;
 }
 
@@ -313,6 +330,8 @@ enum crdt_status crdt_header_deps(const struct crdt_document *document,
         status = crdt_read_uint(&input, UINT64_MAX, &(uint64_t){0});
     if (status == CRDT_OK)
         status = resolve_new(document, header, &input, deps, base_count, ret_missing);
+    if (status == CRDT_OK && new_count > 0)
+        status = check_distinct(document, deps);
     if (status == CRDT_OK)
         status = check_applied(document, deps, ret_missing);
     if (status == CRDT_OK)

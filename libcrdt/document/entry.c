@@ -7,18 +7,6 @@
 #include "libcrdt/document/journal.h"
 #include "libcrdt/document/node.h"
 
-static bool is_counter(const struct crdt_node *node)
-{
-    return node->type == CRDT_COUNTER || node->type == CRDT_GCOUNTER;
-}
-
-static struct crdt_sum sum_subtract(struct crdt_sum sum, int64_t amount)
-{
-    if (amount != INT64_MIN)
-        return crdt_sum_add(sum, -amount);
-    return crdt_sum_add(crdt_sum_add(sum, INT64_MAX), 1);
-}
-
 size_t crdt_leaf_find(const struct crdt_leaf *leaf, crdt_packed_dot dot)
 {
     for (size_t i = 0; i < leaf->count; i++)
@@ -38,7 +26,7 @@ enum crdt_status crdt_leaf_add(struct crdt_document *document, struct crdt_node 
             leaf->count + 1, sizeof *leaf->entries))
         return CRDT_ERR_NOMEM;
     leaf->entries[leaf->count++] = *entry;
-    if (is_counter(node))
+    if (crdt_type_is_counter(node->type))
         leaf->sum = crdt_sum_add(leaf->sum, entry->amount);
     crdt_journal_add(
         document, &(struct crdt_journal_item){.kind = CRDT_JOURNAL_LEAF_ADDED, .node = node});
@@ -57,8 +45,8 @@ enum crdt_status crdt_leaf_take(
         .node = node,
         .index = index,
         .entry = leaf->entries[index]};
-    if (is_counter(node))
-        leaf->sum = sum_subtract(leaf->sum, undo.entry.amount);
+    if (crdt_type_is_counter(node->type))
+        leaf->sum = crdt_sum_subtract(leaf->sum, undo.entry.amount);
     leaf->entries[index] = leaf->entries[--leaf->count];
     crdt_journal_add(document, &undo);
     return CRDT_OK;
@@ -68,7 +56,7 @@ enum crdt_status crdt_leaf_set(struct crdt_document *document, struct crdt_node 
     size_t index, uint64_t stamp, int64_t amount)
 {
     struct crdt_leaf *leaf = &node->leaf;
-    assert(is_counter(node));
+    assert(crdt_type_is_counter(node->type));
     assert(index < leaf->count);
     enum crdt_status status = crdt_journal_reserve(document, 1);
     if (status != CRDT_OK)
@@ -77,7 +65,7 @@ enum crdt_status crdt_leaf_set(struct crdt_document *document, struct crdt_node 
         .node = node,
         .index = index,
         .entry = leaf->entries[index]};
-    leaf->sum = crdt_sum_add(sum_subtract(leaf->sum, undo.entry.amount), amount);
+    leaf->sum = crdt_sum_add(crdt_sum_subtract(leaf->sum, undo.entry.amount), amount);
     leaf->entries[index].stamp = stamp;
     leaf->entries[index].amount = amount;
     crdt_journal_add(document, &undo);
@@ -139,18 +127,27 @@ enum crdt_status crdt_element_set(struct crdt_document *document, struct crdt_no
     return CRDT_OK;
 }
 
-enum crdt_status crdt_element_append(struct crdt_document *document, struct crdt_node *node,
-    size_t index, crdt_packed_dot dot)
+enum crdt_status crdt_element_extend(struct crdt_document *document, struct crdt_node *node,
+    struct crdt_bytes element, const crdt_packed_dot *dots, size_t count)
 {
+    assert(count > 0);
+    size_t index = crdt_table_find(&node->table, &document->context, element);
+    if (index == CRDT_TABLE_NONE) {
+        enum crdt_status status = crdt_element_add(document, node, element, dots[0]);
+        if (status != CRDT_OK || count == 1)
+            return status;
+        return crdt_element_set(document, node, node->table.count - 1, dots, count);
+    }
     const struct crdt_memory *memory = crdt_memory_of(document);
-    const crdt_packed_dot *dots;
-    size_t count = crdt_element_dots(&node->table.items[index], &dots);
-    crdt_packed_dot *more = crdt_memory_new(memory, (count + 1) * sizeof *more);
+    const crdt_packed_dot *old;
+    size_t old_count = crdt_element_dots(&node->table.items[index], &old);
+    crdt_packed_dot *more = crdt_memory_new(memory, (old_count + count) * sizeof *more);
     if (more == NULL)
         return CRDT_ERR_NOMEM;
-    memcpy(more, dots, count * sizeof *more);
-    more[count] = dot;
-    enum crdt_status status = crdt_element_set(document, node, index, more, count + 1);
-    crdt_memory_free(memory, more, (count + 1) * sizeof *more);
+    memcpy(more, old, old_count * sizeof *more);
+    memcpy(more + old_count, dots, count * sizeof *more);
+    enum crdt_status status =
+        crdt_element_set(document, node, index, more, old_count + count);
+    crdt_memory_free(memory, more, (old_count + count) * sizeof *more);
     return status;
 }

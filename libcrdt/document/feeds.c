@@ -211,6 +211,8 @@ void crdt_feeds_drop(
     }
     if (is_exact && seq > feed->floor)
         feed->floor = seq;
+    if (dropped == 0)
+        return;
     feed->log_count -= dropped;
     memmove(feed->log, feed->log + dropped, feed->log_count * sizeof *feed->log);
     if (feed->log_count == 0) {
@@ -261,20 +263,27 @@ enum crdt_status crdt_deps_current(const struct crdt_document *document,
         return CRDT_OK;
     }
     struct crdt_deps *deps = crdt_deps_new(document, count);
-    if (deps == NULL)
+    bool *is_listed = crdt_memory_new(crdt_memory_of(document), feeds->count);
+    if (deps == NULL || is_listed == NULL) {
+        crdt_deps_free(document, deps);
+        crdt_memory_free(crdt_memory_of(document), is_listed, feeds->count);
         return CRDT_ERR_NOMEM;
+    }
+    memset(is_listed, 0, feeds->count);
+    is_listed[document->self] = true;
     size_t filled = 0;
     for (size_t i = 0; base != NULL && i < base->count; i++) {
         size_t feed = crdt_dot_feed(base->dots[i]);
+        is_listed[feed] = true;
         deps->dots[filled++] = crdt_pack(feed, feeds->items[feed].seq);
     }
-    for (size_t rank = 0; rank < feeds->count; rank++) {
+    for (size_t rank = 0; rank < feeds->count && filled < count; rank++) {
         size_t feed = crdt_feeds_ranked(document, rank);
-        if (feed != document->self && feeds->items[feed].seq > 0 &&
-            crdt_deps_seq(base, feed) == 0)
+        if (!is_listed[feed] && feeds->items[feed].seq > 0)
             deps->dots[filled++] = crdt_pack(feed, feeds->items[feed].seq);
     }
     assert(filled == count);
+    crdt_memory_free(crdt_memory_of(document), is_listed, feeds->count);
     *ret_deps = deps;
     return CRDT_OK;
 }

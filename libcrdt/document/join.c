@@ -54,23 +54,59 @@ static enum crdt_status map_feeds(struct joining *joining)
     return CRDT_OK;
 }
 
+/* The staged counterpart of a dot of ours; 0 when their context lacks it. */
+static crdt_packed_dot staged_dot(const struct joining *joining, crdt_packed_dot dot)
+{
+    size_t feed = joining->theirs[crdt_dot_feed(dot)];
+    uint64_t seq = crdt_dot_seq(dot);
+    if (feed == CRDT_FEED_NONE || seq > joining->staged->feeds.items[feed].seq)
+        return 0;
+    return crdt_pack(feed, seq);
+}
+
+/* Staged dots stand as the snapshot has them: feeds in the order of origins, the
+ * dots of a value in theirs. `first` is the first of `count`, `stride` bytes
+ * apart. Gives the index of `dot`, or SIZE_MAX. */
+static size_t find_staged(
+    const crdt_packed_dot *first, size_t count, size_t stride, crdt_packed_dot dot)
+{
+    uint64_t order = crdt_dot_order(crdt_dot_feed(dot), dot);
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        crdt_packed_dot found;
+        memcpy(&found, (const uint8_t *)first + middle * stride, sizeof found);
+        if (found == dot)
+            return middle;
+        if (crdt_dot_order(crdt_dot_feed(found), found) < order)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return SIZE_MAX;
+}
+
+static size_t find_entry(
+    const struct crdt_leaf_entry *entries, size_t count, crdt_packed_dot dot)
+{
+    return find_staged(&entries->dot, count, sizeof *entries, dot);
+}
+
 static bool has_dot(const struct joining *joining, const struct crdt_node *node,
     const struct crdt_key *element, crdt_packed_dot dot)
 {
     if (node == NULL)
         return false;
     if (node->type != CRDT_SET)
-        return crdt_leaf_find(&node->leaf, dot) != SIZE_MAX;
+        return find_entry(node->leaf.entries, node->leaf.count, dot) != SIZE_MAX;
     size_t index = crdt_table_find(
         &node->table, &joining->staged->context, crdt_key_bytes(element));
     if (index == CRDT_TABLE_NONE)
         return false;
     const crdt_packed_dot *dots;
     size_t count = crdt_element_dots(&node->table.items[index], &dots);
-    for (size_t i = 0; i < count; i++)
-        if (dots[i] == dot)
-            return true;
-    return false;
+    return find_staged(dots, count, sizeof *dots, dot) != SIZE_MAX;
 }
 
 /* Their context covers it and they do not have it: they saw it die. */
@@ -79,11 +115,8 @@ static bool dooms_dead(const void *context, const struct crdt_node *node,
 {
     (void)node;
     const struct joining *joining = context;
-    size_t feed = joining->theirs[crdt_dot_feed(dot)];
-    if (feed == CRDT_FEED_NONE ||
-        crdt_dot_seq(dot) > joining->staged->feeds.items[feed].seq)
-        return false;
-    return !has_dot(joining, other, element, crdt_pack(feed, crdt_dot_seq(dot)));
+    crdt_packed_dot theirs = staged_dot(joining, dot);
+    return theirs != 0 && !has_dot(joining, other, element, theirs);
 }
 
 static enum crdt_status drop_dead(struct joining *joining)
@@ -100,20 +133,37 @@ static enum crdt_status drop_dead(struct joining *joining)
     return status;
 }
 
+/* Our name of a staged dot that is news here; 0 when C covers it. */
+static crdt_packed_dot fresh_dot(const struct joining *joining, crdt_packed_dot theirs)
+{
+    size_t feed = joining->ours[crdt_dot_feed(theirs)];
+    uint64_t seq = crdt_dot_seq(theirs);
+    return seq > joining->document->feeds.items[feed].seq ? crdt_pack(feed, seq) : 0;
+}
+
 static enum crdt_status take_element(
-    struct joining *joining, const struct crdt_walked *walked, crdt_packed_dot dot)
+    struct joining *joining, const struct crdt_walked *walked)
 {
     struct crdt_document *document = joining->document;
+    const struct crdt_memory *memory = crdt_memory_of(document);
+    crdt_packed_dot *fresh = crdt_memory_new(memory, walked->count * sizeof *fresh);
+    if (fresh == NULL)
+        return CRDT_ERR_NOMEM;
+    size_t count = 0;
+    for (size_t i = 0; i < walked->count; i++) {
+        fresh[count] = fresh_dot(joining, walked->entries[i].dot);
+        count += fresh[count] != 0;
+    }
     struct crdt_path path = {walked->keys, walked->key_count - 1};
-    struct crdt_bytes element = walked->keys[walked->key_count - 1];
-    struct crdt_node *set;
-    enum crdt_status status = crdt_node_ensure(document, path, CRDT_SET, &set);
-    if (status != CRDT_OK)
-        return status;
-    size_t index = crdt_table_find(&set->table, &document->context, element);
-    if (index == CRDT_TABLE_NONE)
-        return crdt_element_add(document, set, element, dot);
-    return crdt_element_append(document, set, index, dot);
+    struct crdt_node *set = NULL;
+    enum crdt_status status = CRDT_OK;
+    if (count > 0)
+        status = crdt_node_ensure(document, path, CRDT_SET, &set);
+    if (count > 0 && status == CRDT_OK)
+        status = crdt_element_extend(
+            document, set, walked->keys[walked->key_count - 1], fresh, count);
+    crdt_memory_free(memory, fresh, walked->count * sizeof *fresh);
+    return status;
 }
 
 static enum crdt_status take_leaf_entry(struct joining *joining,
@@ -141,32 +191,35 @@ static enum crdt_status take_leaf_entry(struct joining *joining,
 }
 
 /* Both have the name: the one that was folded later has the greater version. */
-static enum crdt_status take_version(struct joining *joining,
-    const struct crdt_walked *walked, const struct crdt_leaf_entry *theirs, crdt_packed_dot dot)
+static enum crdt_status take_versions(
+    struct joining *joining, const struct crdt_walked *walked)
 {
     struct crdt_path path = {walked->keys, walked->key_count};
     struct crdt_node *node = crdt_node_at(joining->document, path, walked->type);
-    size_t index = node == NULL ? SIZE_MAX : crdt_leaf_find(&node->leaf, dot);
-    if (index == SIZE_MAX || node->leaf.entries[index].stamp >= theirs->stamp)
-        return CRDT_OK;
-    return crdt_leaf_set(joining->document, node, index, theirs->stamp, theirs->amount);
+    enum crdt_status status = CRDT_OK;
+    for (size_t i = 0; node != NULL && i < node->leaf.count && status == CRDT_OK; i++) {
+        const struct crdt_leaf_entry *ours = &node->leaf.entries[i];
+        crdt_packed_dot dot = staged_dot(joining, ours->dot);
+        size_t index = dot == 0 ? SIZE_MAX : find_entry(walked->entries, walked->count, dot);
+        if (index != SIZE_MAX && walked->entries[index].stamp > ours->stamp)
+            status = crdt_leaf_set(joining->document, node, i, walked->entries[index].stamp,
+                walked->entries[index].amount);
+    }
+    return status;
 }
 
 static enum crdt_status take_value(void *context, const struct crdt_walked *walked)
 {
     struct joining *joining = context;
-    bool is_counter = walked->type == CRDT_COUNTER || walked->type == CRDT_GCOUNTER;
+    if (walked->has_element)
+        return take_element(joining, walked);
     enum crdt_status status = CRDT_OK;
+    if (crdt_type_is_counter(walked->type))
+        status = take_versions(joining, walked);
     for (size_t i = 0; i < walked->count && status == CRDT_OK; i++) {
-        const struct crdt_leaf_entry *theirs = &walked->entries[i];
-        size_t feed = joining->ours[crdt_dot_feed(theirs->dot)];
-        uint64_t seq = crdt_dot_seq(theirs->dot);
-        crdt_packed_dot dot = crdt_pack(feed, seq);
-        if (seq > joining->document->feeds.items[feed].seq)
-            status = walked->has_element ? take_element(joining, walked, dot)
-                                         : take_leaf_entry(joining, walked, theirs, dot);
-        else if (is_counter)
-            status = take_version(joining, walked, theirs, dot);
+        crdt_packed_dot dot = fresh_dot(joining, walked->entries[i].dot);
+        if (dot != 0)
+            status = take_leaf_entry(joining, walked, &walked->entries[i], dot);
     }
     return status;
 }

@@ -97,22 +97,22 @@ static void undo_element(struct crdt_document *document, struct crdt_journal_ite
 static void undo_leaf(struct crdt_document *document, struct crdt_journal_item *undo)
 {
     struct crdt_leaf *leaf = &undo->node->leaf;
-    if (undo->kind == CRDT_JOURNAL_LEAF_ADDED) {
-        leaf->count--;
-        if (undo->node->type == CRDT_REGISTER)
-            crdt_key_free(crdt_memory_of(document), leaf->entries[leaf->count].value);
-    } else if (undo->kind == CRDT_JOURNAL_LEAF_TAKEN) {
+    bool is_counter = crdt_type_is_counter(undo->node->type);
+    if (undo->kind == CRDT_JOURNAL_LEAF_TAKEN) {
         assert(leaf->count < leaf->capacity);
         leaf->entries[leaf->count++] = leaf->entries[undo->index];
-        leaf->entries[undo->index] = undo->entry;
     } else {
-        leaf->entries[undo->index] = undo->entry;
+        size_t index = undo->kind == CRDT_JOURNAL_LEAF_ADDED ? --leaf->count : undo->index;
+        if (is_counter)
+            leaf->sum = crdt_sum_subtract(leaf->sum, leaf->entries[index].amount);
     }
-    if (undo->node->type != CRDT_COUNTER && undo->node->type != CRDT_GCOUNTER)
-        return;
-    leaf->sum = (struct crdt_sum){0};
-    for (size_t i = 0; i < leaf->count; i++)
-        leaf->sum = crdt_sum_add(leaf->sum, leaf->entries[i].amount);
+    if (undo->kind != CRDT_JOURNAL_LEAF_ADDED) {
+        leaf->entries[undo->index] = undo->entry;
+        if (is_counter)
+            leaf->sum = crdt_sum_add(leaf->sum, undo->entry.amount);
+    } else if (undo->node->type == CRDT_REGISTER) {
+        crdt_key_free(crdt_memory_of(document), leaf->entries[leaf->count].value);
+    }
 }
 
 static void undo_open_deps(struct crdt_document *document, struct crdt_journal_item *undo)

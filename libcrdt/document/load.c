@@ -16,9 +16,12 @@ struct loading {
     struct crdt_bytes input;
     struct crdt_path_reader path;
     enum crdt_type type;     /* of the value read last; CRDT_ANY: none yet          */
-    uint64_t *names;         /* every dot read, to find one that stands twice       */
+    struct crdt_sort_item *names; /* every dot read, to find one that stands twice  */
     size_t name_count;
     size_t name_capacity;
+    crdt_packed_dot *dots;   /* of the element at hand                              */
+    size_t dot_capacity;
+    uint32_t *seen;          /* per feed: 1 + the last feed with deps on it         */
 };
 
 /* ---- tips ---- */
@@ -62,17 +65,23 @@ static enum crdt_status load_deps(struct loading *loading, size_t own)
             status = crdt_read_uint(&loading->input, feeds->items[index].seq, &seq);
         if (status == CRDT_OK && (seq == 0 || index == own))
             status = CRDT_ERR_MALFORMED;
-        for (size_t j = 0; j < i && status == CRDT_OK; j++)
-            if (crdt_dot_feed(deps->dots[j]) == index)
-                status = CRDT_ERR_MALFORMED;
-        if (status == CRDT_OK)
-            deps->dots[i] = crdt_pack((size_t)index, seq);
+        if (status == CRDT_OK && loading->seen[index] == own + 1)
+            status = CRDT_ERR_MALFORMED;
+        if (status != CRDT_OK)
+            break;
+        loading->seen[index] = (uint32_t)own + 1;
+        deps->dots[i] = crdt_pack((size_t)index, seq);
     }
     if (status == CRDT_OK)
         feeds->items[own].deps = deps;
     else
         crdt_deps_free(loading->document, deps);
     return status;
+}
+
+static size_t seen_bytes_of(const struct loading *loading)
+{
+    return (loading->document->feeds.count + 1) * sizeof *loading->seen;
 }
 
 /* Feeds are numbered here as they are in the snapshot: sorted by origin. */
@@ -86,6 +95,13 @@ static enum crdt_status load_tips(struct loading *loading)
         if (status == CRDT_OK)
             before = loading->document->feeds.items[i].origin;
     }
+    if (status != CRDT_OK)
+        return status;
+    size_t seen_bytes = seen_bytes_of(loading);
+    loading->seen = crdt_memory_new(crdt_memory_of(loading->document), seen_bytes);
+    if (loading->seen == NULL)
+        return CRDT_ERR_NOMEM;
+    memset(loading->seen, 0, seen_bytes);
     for (size_t i = 0; status == CRDT_OK && i < count; i++)
         status = load_deps(loading, i);
     return status;
@@ -160,8 +176,8 @@ static enum crdt_status load_dot(struct loading *loading, crdt_packed_dot *ret_d
     if (!crdt_array_reserve(crdt_memory_of(loading->document), &loading->names,
             &loading->name_capacity, loading->name_count + 1, sizeof *loading->names))
         return CRDT_ERR_NOMEM;
-    loading->names[loading->name_count++] = crdt_pack((size_t)index, seq);
     *ret_dot = crdt_pack((size_t)index, seq);
+    loading->names[loading->name_count++] = (struct crdt_sort_item){.rank = *ret_dot};
     return CRDT_OK;
 }
 
@@ -187,7 +203,7 @@ static enum crdt_status load_leaf_entry(
     struct crdt_document *document = loading->document;
     struct crdt_leaf_entry entry = {.dot = dot};
     enum crdt_status status = CRDT_OK;
-    if (node->type == CRDT_COUNTER || node->type == CRDT_GCOUNTER)
+    if (crdt_type_is_counter(node->type))
         status = load_amount(loading, node->type, &entry);
     if (node->type == CRDT_REGISTER) {
         struct crdt_bytes value;
@@ -208,13 +224,26 @@ static enum crdt_status load_leaf_entry(
     return status;
 }
 
-static enum crdt_status load_element(
-    struct loading *loading, struct crdt_node *set, crdt_packed_dot dot, bool is_first)
+static enum crdt_status keep_dot(struct loading *loading, size_t index, crdt_packed_dot dot)
 {
-    if (!is_first)
-        return crdt_element_append(loading->document, set, set->table.count - 1, dot);
+    if (!crdt_array_reserve(crdt_memory_of(loading->document), &loading->dots,
+            &loading->dot_capacity, index + 1, sizeof *loading->dots))
+        return CRDT_ERR_NOMEM;
+    loading->dots[index] = dot;
+    return CRDT_OK;
+}
+
+/* Adds the element whose dots were kept. */
+static enum crdt_status load_element(
+    struct loading *loading, struct crdt_node *set, size_t count)
+{
     struct crdt_bytes element = loading->path.keys[loading->path.key_count - 1];
-    return crdt_element_add(loading->document, set, element, dot);
+    enum crdt_status status =
+        crdt_element_add(loading->document, set, element, loading->dots[0]);
+    if (status != CRDT_OK || count == 1)
+        return status;
+    return crdt_element_set(
+        loading->document, set, set->table.count - 1, loading->dots, count);
 }
 
 static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
@@ -236,15 +265,18 @@ static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
         crdt_packed_dot dot = 0;
         status = load_dot(loading, &dot);
         /* Feeds are numbered in the order of origins, so their numbers compare. */
-        bool is_later = i == 0 || crdt_dot_feed(before) < crdt_dot_feed(dot) ||
-            (crdt_dot_feed(before) == crdt_dot_feed(dot) && before < dot);
+        bool is_later = i == 0 ||
+            crdt_dot_order(crdt_dot_feed(before), before) <
+                crdt_dot_order(crdt_dot_feed(dot), dot);
         if (status == CRDT_OK && !is_later)
             status = CRDT_ERR_MALFORMED;
         if (status == CRDT_OK)
-            status = type == CRDT_SET ? load_element(loading, node, dot, i == 0)
+            status = type == CRDT_SET ? keep_dot(loading, (size_t)i, dot)
                                       : load_leaf_entry(loading, node, dot);
         before = dot;
     }
+    if (status == CRDT_OK && type == CRDT_SET)
+        status = load_element(loading, node, (size_t)count);
     loading->type = type;
     return status;
 }
@@ -252,9 +284,9 @@ static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
 static enum crdt_status check_names(struct loading *loading)
 {
     enum crdt_status status = crdt_sort(crdt_memory_of(loading->document), loading->names,
-        loading->name_count, crdt_compare_numbers, NULL);
+        loading->name_count, NULL, NULL);
     for (size_t i = 1; i < loading->name_count && status == CRDT_OK; i++)
-        if (loading->names[i] == loading->names[i - 1])
+        if (loading->names[i].rank == loading->names[i - 1].rank)
             status = CRDT_ERR_MALFORMED;
     return status;
 }
@@ -286,6 +318,15 @@ static enum crdt_status load_values(struct loading *loading)
     }
 }
 
+static void close_loading(struct loading *loading)
+{
+    const struct crdt_memory *memory = crdt_memory_of(loading->document);
+    crdt_memory_free(memory, loading->names, loading->name_capacity * sizeof *loading->names);
+    crdt_memory_free(memory, loading->dots, loading->dot_capacity * sizeof *loading->dots);
+    crdt_memory_free(memory, loading->seen, seen_bytes_of(loading));
+    crdt_memory_free(memory, loading, sizeof *loading);
+}
+
 enum crdt_status crdt_snapshot_read(struct crdt_document *document, struct crdt_bytes snapshot)
 {
     assert(document->feeds.count == 0);
@@ -304,9 +345,7 @@ enum crdt_status crdt_snapshot_read(struct crdt_document *document, struct crdt_
         status = check_names(loading);
     crdt_journal_finish(document);
     document->state_version++;
-    crdt_memory_free(crdt_memory_of(document), loading->names,
-        loading->name_capacity * sizeof *loading->names);
-    crdt_memory_free(crdt_memory_of(document), loading, sizeof *loading);
+    close_loading(loading);
     return status;
 }
 

@@ -47,6 +47,14 @@ void crdt_node_free(struct crdt_document *document, struct crdt_node *node);
 
 /* ---- entries of registers, counters and flags ---- */
 
+/* Takes a number off a sum. */
+static inline struct crdt_sum crdt_sum_subtract(struct crdt_sum sum, int64_t amount)
+{
+    if (amount != INT64_MIN)
+        return crdt_sum_add(sum, -amount);
+    return crdt_sum_add(crdt_sum_add(sum, INT64_MAX), 1);
+}
+
 /* Adds an entry, which the node owns from then on; on failure it does not. */
 CRDT_MUST_CHECK enum crdt_status crdt_leaf_add(struct crdt_document *document,
     struct crdt_node *node, const struct crdt_leaf_entry *entry);
@@ -77,9 +85,10 @@ static inline size_t crdt_element_dots(
 /* Gives an element that is absent its first dot. */
 CRDT_MUST_CHECK enum crdt_status crdt_element_add(struct crdt_document *document,
     struct crdt_node *node, struct crdt_bytes element, crdt_packed_dot dot);
-/* Gives the element at `index` one more dot. */
-CRDT_MUST_CHECK enum crdt_status crdt_element_append(struct crdt_document *document,
-    struct crdt_node *node, size_t index, crdt_packed_dot dot);
+/* Gives an element, made where it is absent, more dots: `count`, not 0. */
+CRDT_MUST_CHECK enum crdt_status crdt_element_extend(struct crdt_document *document,
+    struct crdt_node *node, struct crdt_bytes element, const crdt_packed_dot *dots,
+    size_t count);
 /* Replaces the dots of the item at `index`; none takes the element out. */
 CRDT_MUST_CHECK enum crdt_status crdt_element_set(struct crdt_document *document,
     struct crdt_node *node, size_t index, const crdt_packed_dot *dots, size_t count);

@@ -88,7 +88,7 @@ static enum crdt_status write_entry(const struct state_writer *writer, enum crdt
         status = crdt_write_uint(buffer, entry->stamp);
         if (status == CRDT_OK)
             status = crdt_write_bytes(buffer, crdt_key_bytes(entry->value));
-    } else if (status == CRDT_OK && (type == CRDT_COUNTER || type == CRDT_GCOUNTER)) {
+    } else if (status == CRDT_OK && crdt_type_is_counter(type)) {
         status = crdt_write_uint(buffer, entry->stamp - seq);
         if (status == CRDT_OK)
             status = crdt_write_int(buffer, entry->amount);
@@ -116,29 +116,39 @@ static enum crdt_status write_value(void *context, const struct crdt_walked *wal
     return status;
 }
 
+static size_t indexes_bytes(const struct crdt_document *document)
+{
+    return (document->feeds.count + 1) * sizeof(uint16_t);
+}
+
+/* The place of every feed among those in C; NULL when memory is out. */
+static uint16_t *indexes_new(const struct crdt_document *document)
+{
+    uint16_t *indexes = crdt_memory_new(crdt_memory_of(document), indexes_bytes(document));
+    uint16_t index = 0;
+    for (size_t rank = 0; indexes != NULL && rank < document->feeds.count; rank++) {
+        size_t feed = crdt_feeds_ranked(document, rank);
+        indexes[feed] = index;
+        if (document->feeds.items[feed].seq > 0)
+            index++;
+    }
+    return indexes;
+}
+
 enum crdt_status crdt_state_write(const struct crdt_document *document,
     struct crdt_buffer *buffer, struct crdt_hash *hash)
 {
     assert(document->open.record_count == 0);
-    const struct crdt_memory *memory = crdt_memory_of(document);
-    size_t feed_count = document->feeds.count;
     struct state_writer writer = {.document = document, .buffer = buffer, .hash = hash};
-    writer.indexes = crdt_memory_new(memory, (feed_count + 1) * sizeof *writer.indexes);
+    writer.indexes = indexes_new(document);
     if (writer.indexes == NULL)
         return CRDT_ERR_NOMEM;
-    uint16_t index = 0;
-    for (size_t rank = 0; rank < feed_count; rank++) {
-        size_t feed = crdt_feeds_ranked(document, rank);
-        writer.indexes[feed] = index;
-        if (document->feeds.items[feed].seq > 0)
-            index++;
-    }
     enum crdt_status status = crdt_walk(document, crdt_root(), true, write_value, &writer);
     if (status == CRDT_OK && hash != NULL) {
         crdt_hash_add(hash, buffer->data, buffer->size);
         crdt_buffer_clear(buffer);
     }
-    crdt_memory_free(memory, writer.indexes, (feed_count + 1) * sizeof *writer.indexes);
+    crdt_memory_free(crdt_memory_of(document), writer.indexes, indexes_bytes(document));
     return status;
 }
 
@@ -153,23 +163,14 @@ static enum crdt_status write_tip(
     return status;
 }
 
-/* The place of a feed among those in C. */
-static uint64_t context_index(const struct crdt_document *document, size_t feed)
-{
-    uint64_t index = 0;
-    for (size_t rank = 0; crdt_feeds_ranked(document, rank) != feed; rank++)
-        index += document->feeds.items[crdt_feeds_ranked(document, rank)].seq > 0;
-    return index;
-}
-
-static enum crdt_status write_tip_deps(const struct crdt_document *document,
-    const struct crdt_deps *deps, struct crdt_buffer *buffer)
+static enum crdt_status write_tip_deps(
+    const uint16_t *indexes, const struct crdt_deps *deps, struct crdt_buffer *buffer)
 {
     size_t count = deps == NULL ? 0 : deps->count;
     enum crdt_status status = crdt_write_uint(buffer, count);
     for (size_t i = 0; i < count && status == CRDT_OK; i++) {
         size_t feed = crdt_dot_feed(deps->dots[i]);
-        status = crdt_write_uint(buffer, context_index(document, feed));
+        status = crdt_write_uint(buffer, indexes[feed]);
         if (status == CRDT_OK)
             status = crdt_write_uint(buffer, crdt_dot_seq(deps->dots[i]));
     }
@@ -180,6 +181,9 @@ static enum crdt_status write_tips(
     const struct crdt_document *document, struct crdt_buffer *buffer)
 {
     size_t feed_count = document->feeds.count;
+    uint16_t *indexes = indexes_new(document);
+    if (indexes == NULL)
+        return CRDT_ERR_NOMEM;
     enum crdt_status status = crdt_write_uint(buffer, crdt_context_count(document));
     for (size_t rank = 0; rank < feed_count && status == CRDT_OK; rank++) {
         const struct crdt_feed_state *feed =
@@ -191,8 +195,9 @@ static enum crdt_status write_tips(
         const struct crdt_feed_state *feed =
             &document->feeds.items[crdt_feeds_ranked(document, rank)];
         if (feed->seq > 0)
-            status = write_tip_deps(document, feed->deps, buffer);
+            status = write_tip_deps(indexes, feed->deps, buffer);
     }
+    crdt_memory_free(crdt_memory_of(document), indexes, indexes_bytes(document));
     return status;
 }
 

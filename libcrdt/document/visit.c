@@ -21,7 +21,7 @@ static enum crdt_status visit_value(void *context, const struct crdt_walked *wal
         entry.dot.origin = visiting->document->feeds.items[crdt_dot_feed(leaf->dot)].origin;
         entry.dot.seq = crdt_dot_seq(leaf->dot);
         entry.version = entry.dot.seq;
-        if (walked->type == CRDT_COUNTER || walked->type == CRDT_GCOUNTER) {
+        if (crdt_type_is_counter(walked->type)) {
             entry.version = leaf->stamp;
             entry.amount = leaf->amount;
         } else if (walked->type == CRDT_REGISTER) {

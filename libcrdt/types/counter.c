@@ -16,8 +16,10 @@ static size_t find_open_contribution(
     for (size_t i = node->leaf.count; i > 0; i--) {
         const struct crdt_leaf_entry *entry = &node->leaf.entries[i - 1];
         uint64_t seq = crdt_dot_seq(entry->dot);
-        if (crdt_dot_feed(entry->dot) == document->self && seq >= first_seq)
-            return entry->stamp == seq ? i - 1 : SIZE_MAX;
+        /* New ones stand behind old ones. Where a removal changed that, the
+         * increment has a record of its own. */
+        if (crdt_dot_feed(entry->dot) == document->self)
+            return seq >= first_seq && entry->stamp == seq ? i - 1 : SIZE_MAX;
     }
     return SIZE_MAX;
 }
@@ -56,7 +58,7 @@ enum crdt_status crdt_counter_fold(struct crdt_transaction *transaction, struct 
     enum crdt_type type, uint64_t seq)
 {
     const struct crdt_document *document = transaction->document;
-    if (type != CRDT_COUNTER && type != CRDT_GCOUNTER)
+    if (!crdt_type_is_counter(type))
         return CRDT_ERR_RANGE;
     const struct crdt_node *node = crdt_node_at(document, path, type);
     struct crdt_sum sum = {0};
@@ -85,7 +87,7 @@ struct crdt_sum crdt_counter_sum(
     const struct crdt_document *document, struct crdt_path path, enum crdt_type type)
 {
     const struct crdt_node *node = NULL;
-    if (type == CRDT_COUNTER || type == CRDT_GCOUNTER)
+    if (crdt_type_is_counter(type))
         node = crdt_node_at(document, path, type);
     return node == NULL ? (struct crdt_sum){0} : node->leaf.sum;
 }

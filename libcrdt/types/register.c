@@ -28,18 +28,23 @@ static bool wins(const struct crdt_document *document, const struct crdt_leaf_en
     return order != 0 ? order > 0 : crdt_dot_seq(a->dot) > crdt_dot_seq(b->dot);
 }
 
-/* The entry that as many others win over as `rank` says; NULL past the last. */
+/* The winner among those that the `rank` greatest ones beat; NULL past the last.
+ * Cost: O(versions * (rank + 1)). */
 static const struct crdt_leaf_entry *ranked(
-    const struct crdt_document *document, const struct crdt_node *node, size_t rank)
+    const struct crdt_document *document, const struct crdt_leaf *leaf, size_t rank)
 {
-    for (size_t i = 0; i < node->leaf.count; i++) {
-        size_t winners = 0;
-        for (size_t j = 0; j < node->leaf.count; j++)
-            winners += wins(document, &node->leaf.entries[j], &node->leaf.entries[i]);
-        if (winners == rank)
-            return &node->leaf.entries[i];
+    const struct crdt_leaf_entry *above = NULL;
+    for (size_t found = 0; found <= rank && found < leaf->count; found++) {
+        const struct crdt_leaf_entry *best = NULL;
+        for (size_t i = 0; i < leaf->count; i++) {
+            const struct crdt_leaf_entry *entry = &leaf->entries[i];
+            if ((above == NULL || wins(document, above, entry)) &&
+                (best == NULL || wins(document, entry, best)))
+                best = entry;
+        }
+        above = best;
     }
-    return NULL;
+    return rank < leaf->count ? above : NULL;
 }
 
 enum crdt_status crdt_register_version(const struct crdt_document *document,
@@ -47,7 +52,7 @@ enum crdt_status crdt_register_version(const struct crdt_document *document,
 {
     const struct crdt_node *node = crdt_node_at(document, path, CRDT_REGISTER);
     const struct crdt_leaf_entry *entry =
-        node == NULL ? NULL : ranked(document, node, index);
+        node == NULL ? NULL : ranked(document, &node->leaf, index);
     if (entry == NULL)
         return CRDT_ERR_NOT_FOUND;
     *ret_version = (struct crdt_version){.value = crdt_key_bytes(entry->value),
@@ -63,10 +68,6 @@ enum crdt_status crdt_register_get(const struct crdt_document *document,
     const struct crdt_node *node = crdt_node_at(document, path, CRDT_REGISTER);
     if (node == NULL)
         return CRDT_ERR_NOT_FOUND;
-    const struct crdt_leaf_entry *winner = &node->leaf.entries[0];
-    for (size_t i = 1; i < node->leaf.count; i++)
-        if (wins(document, &node->leaf.entries[i], winner))
-            winner = &node->leaf.entries[i];
-    *ret_value = crdt_key_bytes(winner->value);
+    *ret_value = crdt_key_bytes(ranked(document, &node->leaf, 0)->value);
     return CRDT_OK;
 }
