@@ -90,39 +90,6 @@ struct crdt_origin crdt_self(const struct crdt_document *document)
     return origin;
 }
 
-/* The open batch as it would have been, had the new generation made it: what
- * the old one had sealed is now something that it depends on. */
-static enum crdt_status move_open_batch(struct crdt_document *document, size_t feed)
-{
-    struct crdt_open *open = &document->open;
-    uint64_t old_seq = document->feeds.items[document->self].seq;
-    uint64_t first_seq = crdt_open_first_seq(document);
-    size_t count = open->deps == NULL ? 0 : open->deps->count;
-    struct crdt_deps *deps = NULL;
-    if (count + (old_seq > 0) > 0) {
-        deps = crdt_deps_new(document, count + (old_seq > 0));
-        if (deps == NULL)
-            return CRDT_ERR_NOMEM;
-        for (size_t i = 0; i < count; i++)
-            deps->dots[i] = open->deps->dots[i];
-        if (old_seq > 0)
-            deps->dots[count] = crdt_pack(document->self, old_seq);
-    }
-    uint8_t hash[CRDT_DEPS_HASH_BYTES];
-    if (!crdt_deps_hash(document, deps, hash)) {
-        crdt_deps_free(document, deps);
-        return CRDT_ERR_BUSY;
-    }
-    memcpy(open->deps_hash, hash, sizeof hash);
-    crdt_deps_free(document, open->deps);
-    open->deps = deps;
-    open->has_current_deps = false;
-    for (size_t i = 0; i < open->amount_count; i++)
-        open->amounts[i].seq -= first_seq - 1;
-    crdt_open_rename(document, feed);
-    return CRDT_OK;
-}
-
 enum crdt_status crdt_set_generation(struct crdt_document *document, uint64_t generation)
 {
     if (generation == 0)
@@ -143,7 +110,7 @@ enum crdt_status crdt_set_generation(struct crdt_document *document, uint64_t ge
         (document->feeds.items[feed].seq > 0 || document->open.fold_count > 0))
         status = CRDT_ERR_BUSY;
     if (status == CRDT_OK && has_records && !is_same)
-        status = move_open_batch(document, feed);
+        status = crdt_open_move(document, feed);
     if (status != CRDT_OK) {
         crdt_journal_undo(document, 0);
         return status;

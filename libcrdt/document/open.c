@@ -6,11 +6,11 @@
 #include "libcrdt/base/buffer.h"
 #include "libcrdt/base/memory.h"
 #include "libcrdt/document/batch.h"
-#include "libcrdt/document/node.h"
 
 enum {
-    /* What is left of a batch for its header: 65535 origins of some 50 bytes.  */
-    HEADER_BYTES_MAX = 4 << 20,
+    /* What is left of a batch for its header and the last mark: 65535 origins of
+     * 52 and 12 bytes. */
+    HEADER_BYTES_MAX = 5 << 20,
     AMOUNT_BYTES_MAX = 9,
     RECORD_BYTES_MAX = 64, /* a record besides its keys and value                 */
     BUFFER_KEEP_BYTES = 64 << 10,
@@ -330,78 +330,6 @@ enum crdt_status crdt_open_seal(struct crdt_document *document, struct crdt_byte
     }
     *ret_batch = bytes;
     return CRDT_OK;
-}
-
-struct rename {
-    size_t from;
-    size_t to;
-    uint64_t first_seq;
-};
-
-static crdt_packed_dot renamed(const struct rename *rename, crdt_packed_dot dot)
-{
-    uint64_t seq = crdt_dot_seq(dot);
-    if (crdt_dot_feed(dot) != rename->from || seq < rename->first_seq)
-        return dot;
-    return crdt_pack(rename->to, seq - rename->first_seq + 1);
-}
-
-static void rename_values(const struct rename *rename, struct crdt_node *node)
-{
-    if (node->type != CRDT_SET) {
-        for (size_t i = 0; i < node->leaf.count; i++) {
-            struct crdt_leaf_entry *entry = &node->leaf.entries[i];
-            bool is_counter = node->type == CRDT_COUNTER || node->type == CRDT_GCOUNTER;
-            entry->dot = renamed(rename, entry->dot);
-            if (is_counter && entry->stamp >= rename->first_seq &&
-                crdt_dot_feed(entry->dot) == rename->to)
-                entry->stamp = crdt_dot_seq(entry->dot);
-        }
-        return;
-    }
-    for (size_t i = 0; i < node->table.count; i++) {
-        struct crdt_table_item *item = &node->table.items[i];
-        if (!item->key->has_many) {
-            item->value.dot = renamed(rename, item->value.dot);
-            continue;
-        }
-        struct crdt_dots *many = item->value.block;
-        for (size_t j = 0; j < many->count; j++)
-            many->dots[j] = renamed(rename, many->dots[j]);
-    }
-}
-
-void crdt_open_rename(struct crdt_document *document, size_t feed)
-{
-    struct rename rename = {document->self, feed, crdt_open_first_seq(document)};
-    struct {
-        struct crdt_node *chain;
-        const struct crdt_node *map;
-        size_t index;
-    } stack[CRDT_DEPTH_MAX + 2];
-    size_t depth = 1;
-    stack[0].chain = document->roots;
-    stack[0].map = NULL;
-    stack[0].index = 0;
-    while (depth > 0) {
-        struct crdt_node *node = stack[depth - 1].chain;
-        if (node != NULL) {
-            stack[depth - 1].chain = node->next;
-            if (node->type != CRDT_MAP) {
-                rename_values(&rename, node);
-                continue;
-            }
-            stack[depth].chain = NULL;
-            stack[depth].map = node;
-            stack[depth].index = node->table.count;
-            depth++;
-        } else if (stack[depth - 1].index > 0) {
-            size_t index = --stack[depth - 1].index;
-            stack[depth - 1].chain = stack[depth - 1].map->table.items[index].value.block;
-        } else {
-            depth--;
-        }
-    }
 }
 
 void crdt_open_close(struct crdt_document *document)

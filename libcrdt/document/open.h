@@ -26,8 +26,10 @@ void crdt_open_cut(struct crdt_document *document, const struct crdt_open_mark *
 CRDT_MUST_CHECK enum crdt_status crdt_open_seal(
     struct crdt_document *document, struct crdt_bytes *ret_batch);
 
-/* Renames the dots of the open batch in the tree to another feed, from seq 1. */
-void crdt_open_rename(struct crdt_document *document, size_t feed);
+/* Moves the open batch, which folds nothing, to another feed of this key that is
+ * empty: its dots in the tree get their seqs from 1 on. NOMEM; BUSY when a head
+ * that it depends on is not known any more. Failure changes nothing. */
+CRDT_MUST_CHECK enum crdt_status crdt_open_move(struct crdt_document *document, size_t feed);
 
 void crdt_open_close(struct crdt_document *document);
 
