@@ -100,11 +100,13 @@ static void must_survive_save_and_load(struct crdt_document *document)
 static void try_merge(struct crdt_document *victim, struct crdt_bytes bytes)
 {
     struct crdt_buffer before = snapshot_of(victim);
+    size_t pending = crdt_pending_bytes(victim);
     size_t held = memory.held;
     memory.peak = held;
     enum crdt_status status = crdt_merge(victim, bytes);
     claim(memory.peak - held <= ALLOWED_BYTES(bytes.size));
     claim(crdt_pending_bytes(victim) <= PENDING_BYTES_MAX);
+    claim(status == CRDT_OK || crdt_pending_bytes(victim) == pending);
     if (status == CRDT_OK) {
         must_survive_save_and_load(victim);
     } else {
