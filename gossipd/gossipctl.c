@@ -1,22 +1,29 @@
-/* gossipctl: makes keys and asks a running gossipd how it is. */
+/* gossipctl: makes keys, asks a running gossipd how it is, and looks after the
+ * store of a stopped one. */
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <hiredis/hiredis.h>
 
+#include "gossipd/host/clock.h"
 #include "gossipd/host/config.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/identity.h"
+#include "gossipd/host/restore.h"
 
 #define SOCKET_DEFAULT "./gossipd-data/gossipd.sock"
 #define ADDRESS_DEFAULT "127.0.0.1:6379"
 #define ANSWER_SECONDS 5 /* a node that serves answers in milliseconds          */
+#define BACKUP_SECONDS 3600 /* a store of terabytes is not this program's yet       */
 
 enum exit_code {
     EXIT_DONE = 0,
@@ -31,12 +38,14 @@ struct request {
     const char *socket;
     const char *address;
     const char *dir;
+    const char *operand; /* the file or directory behind the command            */
     bool is_json;
 };
 
 struct command {
     const char *name;
     enum exit_code (*run)(const struct request *request);
+    const char *operands;
     const char *help;
 };
 
@@ -113,22 +122,27 @@ static redisContext *connect_node(const struct request *request, const char **re
     return connect_address(*ret_where);
 }
 
-/* The JSON of CRDT.STATUS, or NULL after saying why; freed by the caller. */
-static char *ask_status(const struct request *request)
+/* What the node replies to a command, as text that the caller frees. Otherwise
+ * says why: NOT after an error reply, which `refused` introduces, else NO_ANSWER. */
+static enum exit_code ask(const struct request *request, int seconds, const char *refused,
+    int count, const char **words, char **ret_text)
 {
-    const struct timeval timeout = {.tv_sec = ANSWER_SECONDS};
+    const struct timeval timeout = {.tv_sec = seconds};
     const char *where = NULL;
     redisContext *node = connect_node(request, &where);
-    char *json = NULL;
+    enum exit_code code = EXIT_NO_ANSWER;
     redisReply *reply = NULL;
     if (node != NULL && node->err == 0) {
         redisSetTimeout(node, timeout);
-        reply = redisCommand(node, "CRDT.STATUS");
+        reply = redisCommandArgv(node, count, words, NULL);
     }
-    if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
-        json = strdup(reply->str);
+    if (reply != NULL &&
+        (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)) {
+        *ret_text = strdup(reply->str);
+        code = *ret_text != NULL ? EXIT_DONE : EXIT_NO_ANSWER;
     } else if (reply != NULL) {
-        fprintf(stderr, "gossipctl: %s answers, but not as gossipd: %s\n", where,
+        code = EXIT_NOT;
+        fprintf(stderr, "gossipctl: %s %s: %s\n", where, refused,
             reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
     } else {
         fprintf(stderr, "gossipctl: no answer from %s: %s; is gossipd running there? "
@@ -137,7 +151,7 @@ static char *ask_status(const struct request *request)
     }
     freeReplyObject(reply);
     redisFree(node);
-    return json;
+    return code;
 }
 
 static bool member_is(const json_t *member, const char *state)
@@ -209,8 +223,10 @@ static void print_status(const json_t *status, enum exit_code verdict)
 static enum exit_code command_status(const struct request *request)
 {
     json_error_t error;
-    char *text = ask_status(request);
-    if (text == NULL) {
+    const char *words[] = {"CRDT.STATUS"};
+    char *text = NULL;
+    if (ask(request, ANSWER_SECONDS, "answers, but not as gossipd", 1, words, &text) !=
+        EXIT_DONE) {
         return EXIT_NO_ANSWER;
     }
     json_t *status = json_loads(text, 0, &error);
@@ -230,10 +246,136 @@ static enum exit_code command_status(const struct request *request)
     return verdict;
 }
 
+/* The node does not share our working directory. */
+static bool make_absolute(const char *file, char ret_path[static PATH_MAX])
+{
+    char here[PATH_MAX] = "";
+    bool is_absolute = file[0] == '/';
+    if (!is_absolute && getcwd(here, sizeof here) == NULL) {
+        return false;
+    }
+    int size = snprintf(ret_path, PATH_MAX, "%s%s%s", here, is_absolute ? "" : "/", file);
+    return size > 0 && size < PATH_MAX;
+}
+
+static enum exit_code command_backup(const struct request *request)
+{
+    char path[PATH_MAX];
+    if (request->operand == NULL) {
+        return say_usage("backup: expected the FILE to make");
+    }
+    if (!make_absolute(request->operand, path)) {
+        return say_usage("backup: the path is too long");
+    }
+    const char *words[] = {"CRDT.BACKUP", path};
+    char *text = NULL;
+    enum exit_code code = ask(request, BACKUP_SECONDS, "made no backup", 2, words, &text);
+    if (code == EXIT_DONE) {
+        printf("backup: %s\n", path);
+    }
+    free(text);
+    return code;
+}
+
+/* Long work says a word a second, to a person's patience. */
+static void print_progress(void *context, uint64_t done, uint64_t total)
+{
+    uint64_t *said_us = context;
+    uint64_t now_us = clock_monotonic_us();
+    if (now_us - *said_us >= 1000000) {
+        *said_us = now_us;
+        fprintf(stderr, "gossipctl: %" PRIu64 " of %" PRIu64 " batches\n", done, total);
+    }
+}
+
+static void print_hash(const uint8_t hash[static CRDT_HASH_BYTES], const char *end)
+{
+    char text[2 * CRDT_HASH_BYTES + 1];
+    sodium_bin2hex(text, sizeof text, hash, CRDT_HASH_BYTES);
+    printf("%s%s", text, end);
+}
+
+static enum exit_code say_report(enum verify_result result, const struct verify_report *report,
+    const struct failure *failure)
+{
+    if (result != VERIFY_WHOLE) {
+        fprintf(stderr, "gossipctl: %s\n", failure->text);
+        return result == VERIFY_BROKEN ? EXIT_NOT : EXIT_NO_ANSWER;
+    }
+    printf("whole:  %" PRIu64 " batches, %" PRIu64 " operations, %" PRIu64 " feeds\ndigest: ",
+        report->batches, report->operations, report->feeds);
+    print_hash(report->digest.context, " ");
+    print_hash(report->digest.heads, " ");
+    print_hash(report->digest.state, "\n");
+    return EXIT_DONE;
+}
+
+/* A directory's lock is held meanwhile, so that no gossipd starts on it. */
+static enum exit_code command_verify(const struct request *request)
+{
+    struct stat facts;
+    struct failure failure;
+    struct verify_report report;
+    char path[PATH_MAX];
+    uint64_t said_us = clock_monotonic_us();
+    int lock = -1;
+    if (request->operand == NULL) {
+        return say_usage("verify: expected a data directory or a backup file");
+    }
+    if (stat(request->operand, &facts) != 0) {
+        fprintf(stderr, "gossipctl: %s: %s\n", request->operand, strerror(errno));
+        return EXIT_NO_ANSWER;
+    }
+    bool is_directory = S_ISDIR(facts.st_mode);
+    if (is_directory && !directory_lock(request->operand, &lock, &failure)) {
+        fprintf(stderr, "gossipctl: %s\n", failure.text);
+        return EXIT_NO_ANSWER;
+    }
+    snprintf(path, sizeof path, "%s%s", request->operand, is_directory ? "/store.db" : "");
+    enum verify_result result =
+        verify_store(path, print_progress, &said_us, &report, NULL, &failure);
+    if (lock >= 0) {
+        close(lock);
+    }
+    return say_report(result, &report, &failure);
+}
+
+/* What must be known before the first start. */
+static void print_restored(const char *dir, bool has_key)
+{
+    printf("restored to %s: its next start begins a new generation\n", dir);
+    if (!has_key) {
+        printf("%s has no %s: put the node's own there (mode 0600) before that start, or it\n"
+               "will be a new member whose key the others do not know\n", dir, IDENTITY_FILE);
+    }
+}
+
+static enum exit_code command_restore(const struct request *request)
+{
+    struct failure failure;
+    struct verify_report report;
+    uint64_t said_us = clock_monotonic_us();
+    bool has_key = false;
+    if (request->operand == NULL || request->dir == NULL) {
+        return say_usage("restore: expected FILE --dir DIR");
+    }
+    enum verify_result result = restore_store(
+        request->operand, request->dir, print_progress, &said_us, &report, &has_key, &failure);
+    enum exit_code code = say_report(result, &report, &failure);
+    if (code == EXIT_DONE) {
+        print_restored(request->dir, has_key);
+    }
+    return code;
+}
+
 static const struct command commands[] = {
-    {"status", command_status, "has the cluster converged, and how are its members (--json)"},
-    {"keygen", command_keygen, "make DIR/node.key, print the public key (--dir DIR)"},
-    {"pubkey", command_pubkey, "print the public key of DIR/node.key (--dir DIR)"},
+    {"status", command_status, "", "has the cluster converged, and how are its members (--json)"},
+    {"backup", command_backup, "FILE", "copy a running node's store to a new file beside it"},
+    {"verify", command_verify, "DIR|FILE", "is every batch of a stopped node, or of a backup, "
+                                           "whole?"},
+    {"restore", command_restore, "FILE --dir DIR", "make a stopped node's directory of a backup"},
+    {"keygen", command_keygen, "--dir DIR", "make DIR/node.key, print the public key"},
+    {"pubkey", command_pubkey, "--dir DIR", "print the public key of DIR/node.key"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -241,12 +383,16 @@ static void print_help(void)
 {
     puts("usage: gossipctl [--socket PATH | --address HOST:PORT] COMMAND\n\nCommands:");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        printf("  %-8s %s\n", commands[i].name, commands[i].help);
+        printf("  %-7s %-14s  %s\n", commands[i].name, commands[i].operands, commands[i].help);
     }
     puts("\nWithout --socket and --address it asks " SOCKET_DEFAULT " if that\n"
          "exists, else " ADDRESS_DEFAULT ".\n\n"
-         "Exit codes: 0 done, or converged; 1 not; 2 no answer; 3 converged with the members\n"
-         "that answer while some are down; 64 wrong usage.\n\n"
+         "Exit codes: 0 done, converged, or whole; 1 not; 2 no answer, or the store cannot be\n"
+         "opened; 3 converged with the members that answer while some are down; 64 wrong usage.\n\n"
+         "A backup holds the store, not the node's secret key: keep a copy of DIR/node.key.\n"
+         "restore wants a DIR that is absent, or holds nothing but node.key. After it the node\n"
+         "goes on under a new generation, and its peers send it what the backup lacks.\n"
+         "docs/operations.md says more.\n\n"
          "A new member: `gossipctl keygen --dir DIR` on it; the printed key goes into a `peer`\n"
          "section of every other member's configuration (see gossipd --help).");
 }
@@ -272,6 +418,8 @@ static enum exit_code read_flags(
             *flags[which].value = arguments[++i];
         } else if (strcmp(arguments[i], "--json") == 0) {
             request->is_json = true;
+        } else if (*ret_command != NULL && request->operand == NULL && arguments[i][0] != '-') {
+            request->operand = arguments[i];
         } else if (arguments[i][0] == '-' || *ret_command != NULL) {
             fprintf(stderr, "gossipctl: %s: not expected here; see gossipctl --help\n",
                 arguments[i]);
@@ -298,7 +446,10 @@ static enum exit_code run(int count, char **arguments)
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0) {
-            return commands[i].run(&request);
+            bool takes_operand = commands[i].operands[0] != '\0' && commands[i].operands[0] != '-';
+            return request.operand != NULL && !takes_operand
+                ? say_usage("nothing is expected behind this command")
+                : commands[i].run(&request);
         }
     }
     fprintf(stderr, "gossipctl: there is no command \"%s\"; see gossipctl --help\n", name);

@@ -40,6 +40,7 @@
 #define CLIENT_NAME_BYTES_MAX 128    /* CLIENT SETNAME, SETINFO: shown in a line   */
 #define ERROR_TEXT_BYTES 512         /* an error reply with what it quotes         */
 #define FOLD_COUNT 64                /* contributions that make folding worth it   */
+#define BACKUP_PATH_BYTES_MAX 4000   /* PATH_MAX with room for the draft's ending  */
 #define RENDER_LEVELS_MAX 7          /* CRDT.GET: hiredis 0.14 reads 8 levels      */
 
 /* ---- WIRE ---- */
@@ -82,6 +83,8 @@
 #define STORE_QUEUE_BYTES_MAX (64u << 20) /* above, nothing more is read from anyone   */
 #define STORE_SYNC_MS 1000           /* everysec: what its name says                */
 #define STORE_BUSY_MS 1000           /* a copy by `sqlite3` may hold a lock so long */
+#define BACKUP_STEP_PAGES 256        /* 1 MiB: commits wait for one step at most    */
+#define VERIFY_PROGRESS_ROWS 1000    /* some 100 ms: a person wants a word a second */
 #define FETCH_ROWS_MAX 4096          /* rows in one answer                          */
 #define CACHE_BYTES_MAX (1u << 20)   /* newest batches, answered without the disk   */
 #define CACHE_ROWS_MAX 4096          /* of them: bounds the search                  */

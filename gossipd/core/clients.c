@@ -63,7 +63,7 @@ static size_t find(const struct clients *clients, uint64_t id)
     return low;
 }
 
-static struct client *look_up(const struct clients *clients, uint64_t id)
+struct client *clients_find(const struct clients *clients, uint64_t id)
 {
     size_t index = find(clients, id);
     if (index == clients->count || clients->items[index]->id != id)
@@ -73,7 +73,7 @@ static struct client *look_up(const struct clients *clients, uint64_t id)
 
 struct client *clients_get(struct clients *clients, uint64_t id)
 {
-    struct client *client = look_up(clients, id);
+    struct client *client = clients_find(clients, id);
     if (client != NULL)
         return client;
     void *items = clients->items;
@@ -217,7 +217,7 @@ static void release_first(struct clients *clients, struct outputs *outputs, bool
     clients->first = reply->next;
     if (clients->first == NULL)
         clients->last = NULL;
-    struct client *client = look_up(clients, reply->client);
+    struct client *client = clients_find(clients, reply->client);
     if (client != NULL) {
         if (client->newest == reply)
             client->newest = NULL;

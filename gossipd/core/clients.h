@@ -35,6 +35,9 @@ void clients_close(struct clients *clients);
 /* The client of that number, made if it is new; NULL when memory is out. */
 struct client *clients_get(struct clients *clients, uint64_t id);
 
+/* The client of that number, or NULL. */
+struct client *clients_find(const struct clients *clients, uint64_t id);
+
 /* Forgets a client and what waits for it. */
 void clients_remove(struct clients *clients, uint64_t id);
 

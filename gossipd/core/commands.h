@@ -50,9 +50,12 @@ struct command_environment {
 struct command_result {
     bool has_written; /* records were made: the reply waits for their batch        */
     bool must_close;  /* QUIT: close the client after the reply                    */
+    const struct crdt_bytes *backup; /* CRDT.BACKUP: the absolute path, no reply yet;
+                       * one of the arguments. Else NULL                           */
 };
 
-/* Runs one command, appends exactly one reply. `arguments` has at least one.
+/* Runs one command, appends exactly one reply, but for CRDT.BACKUP, which the
+ * caller answers when the copy is made. `arguments` has at least one.
  * NOMEM: nothing happened and there is no reply; the caller closes the client. */
 CRDT_MUST_CHECK enum crdt_status session_execute(struct session *session,
     const struct command_environment *environment, const struct crdt_bytes *arguments,

@@ -287,6 +287,9 @@ static void dispatch(struct core *core, const struct core_input *input)
     case CORE_VERIFIED:
         receive_verified(core, input->number, input->is_ok);
         break;
+    case CORE_BACKED_UP:
+        perform_backed_up(core, input);
+        break;
     case CORE_STOP:
         stop(core);
         break;

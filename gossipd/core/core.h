@@ -87,6 +87,7 @@ enum core_input_kind {
     CORE_STORE_FAILED, /* STORE `number`, and all after it, did not happen         */
     CORE_FETCHED,      /* the answer to a FETCH                                    */
     CORE_VERIFIED,     /* the answer to a VERIFY                                   */
+    CORE_BACKED_UP,    /* the answer to a BACKUP                                   */
     CORE_STOP,         /* reply to what is durable, then EVENT_STOPPED             */
 };
 
@@ -101,17 +102,17 @@ struct core_input {
     uint64_t wall_ms;      /* since 1970; may jump                                 */
     uint64_t monotonic_us; /* never goes back                                      */
     uint64_t link;         /* FRAME, LINK_UP, LINK_DOWN: the host's number, not reused */
-    uint64_t client;       /* COMMAND, CLIENT_GONE: likewise                       */
+    uint64_t client;       /* COMMAND, CLIENT_GONE, BACKED_UP: likewise            */
     uint64_t number;       /* STORED, STORE_FAILED; id of FETCHED, VERIFIED        */
     bool is_initiator;     /* LINK_UP: this side dialled                           */
-    bool is_ok;            /* VERIFIED; FETCHED: false when the rows are gone      */
+    bool is_ok;            /* VERIFIED, BACKED_UP; FETCHED: false when the rows are gone */
     uint8_t key[CRDT_KEY_BYTES];         /* LINK_UP                                */
     struct crdt_bytes bytes;             /* FRAME                                  */
     const struct crdt_bytes *arguments;  /* COMMAND                                */
     size_t argument_count;
     const struct core_row *rows;         /* REPLAY: one; FETCHED: in order of seq  */
     size_t row_count;
-    const char *reason;                  /* STORE_FAILED: for people               */
+    const char *reason;                  /* STORE_FAILED, BACKED_UP: for people    */
 };
 
 enum core_output_kind {
@@ -124,6 +125,8 @@ enum core_output_kind {
     CORE_CLOSE_LINK,
     CORE_REPLY,      /* bytes to a client, in order                                */
     CORE_CLOSE_CLIENT, /* after what was replied                                   */
+    CORE_BACKUP,     /* copy the store to a new file; BACKED_UP answers. Until then
+                      * no COMMAND of this client comes                           */
     CORE_EVENT,      /* what the host logs and counts                              */
 };
 
@@ -153,7 +156,7 @@ struct core_output {
     enum core_output_kind kind;
     uint64_t number;          /* STORE, STORE_MARK: 1, 2, 3 ...; FETCH, VERIFY: id  */
     uint64_t link;            /* SEND, CLOSE_LINK                                  */
-    uint64_t client;          /* REPLY, CLOSE_CLIENT                               */
+    uint64_t client;          /* REPLY, CLOSE_CLIENT, BACKUP                       */
     size_t peer;              /* CONNECT: index into options.peers                 */
     bool is_bulk;             /* SEND: may be dropped when the link's queue is full:
                                * comparison repairs it                             */
@@ -162,6 +165,7 @@ struct core_output {
     struct crdt_dot from;     /* FETCH: the feed, and the first seq wanted         */
     size_t bytes_max;         /* FETCH: stop after the row that reaches this       */
     struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message        */
+    const char *path;         /* BACKUP: absolute                                  */
     uint8_t key[CRDT_KEY_BYTES];                  /* VERIFY                        */
     uint8_t signature[CORE_SIGNATURE_BYTES];      /* STORE, VERIFY                 */
     struct crdt_origin origin;                    /* STORE: facts about the batch, */
@@ -196,6 +200,11 @@ uint64_t core_deadline_us(const struct core *core);
 /* What STORED has to mean for the STOREs of the last step: CONFIG SET changes
  * it, and the host asks before it hands them to the store. */
 enum core_durability core_durability(const struct core *core);
+
+#define CORE_SIGNED_BYTES (15 + 2 * CRDT_HASH_BYTES)
+/* What is signed for a batch of this cluster with this head. */
+void core_signed_message(const uint8_t cluster_id[static CRDT_HASH_BYTES],
+    const uint8_t head[static CRDT_HASH_BYTES], uint8_t ret_message[static CORE_SIGNED_BYTES]);
 
 /* For tests and the simulator: the document, read only. */
 const struct crdt_document *core_document(const struct core *core);

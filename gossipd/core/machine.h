@@ -154,10 +154,6 @@ bool generation_is_confirmed(const struct core *core);
 
 /* ---- receive.c ---- */
 
-#define RECEIVE_SIGNED_BYTES (15 + 2 * CRDT_HASH_BYTES)
-/* What is signed for a batch. */
-void receive_signed_message(const struct core *core, const uint8_t head[static CRDT_HASH_BYTES],
-    uint8_t ret_message[static RECEIVE_SIGNED_BYTES]);
 void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes,
     const uint8_t signature[static CORE_SIGNATURE_BYTES]);
 void receive_verified(struct core *core, uint64_t id, bool is_ok);
@@ -197,5 +193,7 @@ void serve_own(struct core *core, struct held *held);
 /* ---- perform.c ---- */
 
 void perform_command(struct core *core, const struct core_input *input);
+/* Replies to the client of a BACKUP. */
+void perform_backed_up(struct core *core, const struct core_input *input);
 
 #endif

@@ -64,8 +64,8 @@ static enum crdt_status seal_into(struct core *core, struct held *held)
     assert(status == CRDT_OK);
     assert(batch.bytes.size == bytes.size);
     held_fill(held, &batch);
-    uint8_t message[RECEIVE_SIGNED_BYTES];
-    receive_signed_message(core, batch.head, message);
+    uint8_t message[CORE_SIGNED_BYTES];
+    core_signed_message(core->options.cluster_id, batch.head, message);
     core->options.crypto.sign(
         core->options.crypto.context, message, sizeof message, held->signature);
     return CRDT_OK;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "gossipd/wire/resp.h"
+
 static enum crdt_status seal(void *context)
 {
     return own_close(context);
@@ -78,6 +80,55 @@ static void close_if_due(struct core *core)
         core_retry_soon(core);
 }
 
+static enum crdt_status put_out_backup(
+    struct core *core, const struct client *client, struct crdt_bytes path)
+{
+    struct crdt_bytes copy;
+    crdt_buffer_clear(&core->scratch);
+    enum crdt_status status = crdt_buffer_append(&core->scratch, path.data, path.size);
+    if (status == CRDT_OK)
+        status = crdt_buffer_append(&core->scratch, "", 1);
+    if (status == CRDT_OK)
+        status = outputs_copy(&core->outputs, crdt_buffer_bytes(&core->scratch), &copy);
+    if (status != CRDT_OK)
+        return status;
+    struct core_output *output = outputs_add(&core->outputs, CORE_BACKUP);
+    if (output == NULL)
+        return CRDT_ERR_NOMEM;
+    output->client = client->id;
+    output->path = copy.data;
+    return CRDT_OK;
+}
+
+/* The reply comes when the store says so. */
+static enum crdt_status write_backup_reply(struct core *core, const struct core_input *input)
+{
+    if (input->is_ok)
+        return resp_simple(&core->reply, "OK");
+    const char *reason = input->reason == NULL ? "the reason is not known" : input->reason;
+    crdt_buffer_clear(&core->scratch);
+    enum crdt_status status = crdt_buffer_append(&core->scratch, "ERR backup: ", 12);
+    if (status == CRDT_OK)
+        status = crdt_buffer_append(&core->scratch, reason, strlen(reason) + 1);
+    if (status == CRDT_OK)
+        status = resp_error(&core->reply, (const char *)core->scratch.data);
+    return status;
+}
+
+void perform_backed_up(struct core *core, const struct core_input *input)
+{
+    struct client *client = clients_find(&core->clients, input->client);
+    if (client == NULL)
+        return;
+    crdt_buffer_clear(&core->reply);
+    enum crdt_status status = write_backup_reply(core, input);
+    if (status == CRDT_OK)
+        status = clients_reply(&core->clients, &core->outputs, client,
+            crdt_buffer_bytes(&core->reply), false, 0, core->journal.durable_ordinal);
+    if (status != CRDT_OK)
+        clients_drop(&core->clients, &core->outputs, client);
+}
+
 void perform_command(struct core *core, const struct core_input *input)
 {
     struct client *client = clients_get(&core->clients, input->client);
@@ -94,7 +145,9 @@ void perform_command(struct core *core, const struct core_input *input)
     crdt_buffer_clear(&core->reply);
     enum crdt_status status = session_execute(client->session, &environment,
         input->arguments, input->argument_count, &core->reply, &result);
-    if (status == CRDT_OK)
+    if (status == CRDT_OK && result.backup != NULL)
+        status = put_out_backup(core, client, *result.backup);
+    else if (status == CRDT_OK)
         status = clients_reply(&core->clients, &core->outputs, client,
             crdt_buffer_bytes(&core->reply), result.has_written, awaited_ordinal(core),
             core->journal.durable_ordinal);

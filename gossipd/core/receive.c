@@ -14,11 +14,11 @@
 
 static const char signed_prefix[15] = "gossipd batch 1";
 
-void receive_signed_message(const struct core *core, const uint8_t head[static CRDT_HASH_BYTES],
-    uint8_t ret_message[static RECEIVE_SIGNED_BYTES])
+void core_signed_message(const uint8_t cluster_id[static CRDT_HASH_BYTES],
+    const uint8_t head[static CRDT_HASH_BYTES], uint8_t ret_message[static CORE_SIGNED_BYTES])
 {
     memcpy(ret_message, signed_prefix, sizeof signed_prefix);
-    memcpy(ret_message + sizeof signed_prefix, core->options.cluster_id, CRDT_HASH_BYTES);
+    memcpy(ret_message + sizeof signed_prefix, cluster_id, CRDT_HASH_BYTES);
     memcpy(ret_message + sizeof signed_prefix + CRDT_HASH_BYTES, head, CRDT_HASH_BYTES);
 }
 
@@ -76,8 +76,8 @@ static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_ba
 
 static bool ask_to_verify(struct core *core, const struct held *held)
 {
-    uint8_t message[RECEIVE_SIGNED_BYTES];
-    receive_signed_message(core, held->batch.head, message);
+    uint8_t message[CORE_SIGNED_BYTES];
+    core_signed_message(core->options.cluster_id, held->batch.head, message);
     struct crdt_bytes copy;
     struct crdt_bytes bytes = {.data = message, .size = sizeof message};
     if (outputs_copy(&core->outputs, bytes, &copy) != CRDT_OK)

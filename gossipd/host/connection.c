@@ -174,6 +174,10 @@ static void take_commands(struct connection *connection)
         if (connection->fd < 0 || connection->must_close) {
             return;
         }
+        if (connection->is_paused) {
+            connection->has_more = true;
+            return;
+        }
         if (unsent(connection) > CLIENT_OUTPUT_SOFT_BYTES || connection->loop->is_full) {
             connection->has_more = true;
             choke(connection);
@@ -336,9 +340,29 @@ void connections_finish(struct loop *loop, uint64_t id)
     }
 }
 
+bool connections_pause(struct loop *loop, uint64_t id)
+{
+    struct connection *connection = look_up(&loop->connections, id);
+    if (connection == NULL) {
+        return true;
+    }
+    connection->is_paused = true;
+    return socket_is_local(connection->fd);
+}
+
+void connections_unpause(struct loop *loop, uint64_t id)
+{
+    struct connection *connection = look_up(&loop->connections, id);
+    if (connection != NULL) {
+        connection->is_paused = false;
+        enqueue(connection);
+    }
+}
+
 static void visit(struct connection *connection)
 {
-    if (connection->fd >= 0 && connection->has_more && !connection->is_choked) {
+    bool may_go_on = !connection->is_choked && !connection->is_paused;
+    if (connection->fd >= 0 && connection->has_more && may_go_on) {
         take_commands(connection);
     }
     if (connection->fd >= 0) {
@@ -412,7 +436,7 @@ void connections_sweep(struct loop *loop, uint64_t now_us)
         if (now_us - connection->heard_us > CLIENT_IDLE_US) {
             shrink(connection);
         }
-        if (connection->is_at_end && now_us - connection->heard_us > CLIENT_LINGER_US) {
+        if (connection->is_at_end && !connection->is_paused && now_us - connection->heard_us > CLIENT_LINGER_US) {
             shut(connection);
         }
     }

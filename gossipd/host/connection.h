@@ -29,6 +29,7 @@ struct connection {
     bool has_more;            /* commands wait in the reader                    */
     bool is_at_end;           /* the client has sent its last byte              */
     bool must_close;          /* after what was replied                         */
+    bool is_paused;           /* no command is taken until a backup is made     */
     bool is_queued;           /* in the list of connections to visit            */
     struct connection *next;  /* of the same list                               */
 };
@@ -53,6 +54,11 @@ bool connections_admit(struct loop *loop, int fd);
 /* Outputs of the core; ids of those who have left are ignored. */
 void connections_reply(struct loop *loop, uint64_t id, struct crdt_bytes bytes);
 void connections_finish(struct loop *loop, uint64_t id);
+
+/* Takes no further command of this client until unpaused. False: it is not on
+ * this machine. */
+bool connections_pause(struct loop *loop, uint64_t id);
+void connections_unpause(struct loop *loop, uint64_t id);
 
 /* Before the loop sleeps: goes on with commands that wait, then writes. */
 void connections_turn(struct loop *loop);

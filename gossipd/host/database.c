@@ -136,6 +136,19 @@ static bool set_synced(struct database *database, bool is_synced)
     return run(database, is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
+/* Makes durable what was committed before: it is all in the write-ahead log, for
+ * SQLite syncs that before it copies from it. Writes nothing, so a full disk does
+ * not stop it. Returns SQLite's code. */
+static int log_sync(struct database *database)
+{
+    sqlite3_file *file = NULL;
+    int code = sqlite3_file_control(database->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (code != SQLITE_OK || file == NULL || file->pMethods == NULL) {
+        return code;
+    }
+    return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
 static int64_t query_int(struct database *database, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
@@ -217,6 +230,8 @@ static void read_facts(struct database *database, const char *residence, const u
     ret_facts->generation =
         ret_facts->has_other_key ? 0 : mark_get_int(database, "generation");
     ret_facts->is_ahead = mark_get_int(database, "ahead") != 0;
+    /* A crash between the making of the schema and this leaves them unnamed. */
+    mark_is(database, "residence", "", 0, &ret_facts->is_named);
     int64_t rows = query_int(database, "SELECT coalesce(max(place), 0) FROM batch");
     ret_facts->row_count = rows > 0 ? (uint64_t)rows : 0;
 }
@@ -251,8 +266,25 @@ static bool open_facts(struct database *database, const char *path,
     }
     read_facts(database, residence, key, facts);
     /* A start that changes nothing writes nothing: a full disk lets it read. */
-    bool is_same = !facts->is_new && !facts->has_moved && !facts->has_other_key;
-    return is_same || write_facts(database, cluster_id, key, residence, facts, failure);
+    if (!facts->is_new && !facts->has_moved && !facts->has_other_key && facts->is_named) {
+        return true;
+    }
+    return write_facts(database, cluster_id, key, residence, facts, failure);
+}
+
+/* See database.h: what is found is made durable before anyone relies on it. */
+static bool make_durable(struct database *database, const char *path, struct failure *failure)
+{
+    int code = log_sync(database);
+    directory_sync_of(path);
+    return code == SQLITE_OK ||
+        failure_say(failure, "cannot make the store %s durable: %s; check the disk", path,
+            sqlite3_errstr(code));
+}
+
+struct sqlite3 *database_handle(struct database *database)
+{
+    return database->handle;
 }
 
 bool database_open(const char *path, const char *vfs,
@@ -265,7 +297,8 @@ bool database_open(const char *path, const char *vfs,
     }
     struct database_facts facts = {0};
     if (!open_schema(database, path, vfs, &facts.is_new, failure) ||
-        !open_facts(database, path, cluster_id, key, &facts, failure)) {
+        !open_facts(database, path, cluster_id, key, &facts, failure) ||
+        !make_durable(database, path, failure)) {
         database_close(database);
         return false;
     }
@@ -355,9 +388,23 @@ static enum database_result write_failed(struct database *database, struct failu
     return is_fsync ? DATABASE_FSYNC_FAILED : DATABASE_FAILED;
 }
 
+/* Makes durable what was written without fsync. */
+static enum database_result sync_written(struct database *database, struct failure *failure)
+{
+    int code = log_sync(database);
+    if (code == SQLITE_OK) {
+        return DATABASE_DONE;
+    }
+    failure_say(failure, "%s", sqlite3_errstr(code));
+    return DATABASE_FSYNC_FAILED;
+}
+
 enum database_result database_write(struct database *database, const struct row *rows,
     size_t count, bool is_synced, struct failure *failure)
 {
+    if (count == 0) {
+        return is_synced ? sync_written(database, failure) : DATABASE_DONE;
+    }
     if (!set_synced(database, is_synced) || !finish(database, STATEMENT_BEGIN)) {
         return write_failed(database, failure);
     }
@@ -366,11 +413,6 @@ enum database_result database_write(struct database *database, const struct row 
         if (!insert(database, row)) {
             return write_failed(database, failure);
         }
-    }
-    /* A commit without changes would not touch the log, so there would be
-     * nothing to sync: one row that changes each time makes it. */
-    if (count == 0 && !mark_set_int(database, "synced", mark_get_int(database, "synced") + 1)) {
-        return write_failed(database, failure);
     }
     return finish(database, STATEMENT_COMMIT) ? DATABASE_DONE : write_failed(database, failure);
 }

@@ -11,12 +11,14 @@
 #define DATABASE_VERSION 1 /* PRAGMA user_version; a newer one is refused       */
 
 struct database;
+struct sqlite3;
 
 /* What the store says about the node that wrote it. */
 struct database_facts {
     bool is_new;           /* the store was just made                           */
     bool is_ahead;         /* batches may have left that are not in here        */
     bool has_moved;        /* the file is a copy: another machine or inode      */
+    bool is_named;         /* it says where it lives                            */
     bool has_other_key;    /* written by another node key: `generation` is not ours */
     uint64_t generation;   /* of own batches; 0: none yet                       */
     uint64_t row_count;
@@ -24,11 +26,15 @@ struct database_facts {
 
 /* Opens or makes the store at `path` for this cluster and key. A store that has
  * moved carries the mark *ahead* durably before this returns, so that a crash
- * before the new generation begins cannot make it be forgotten. `vfs` NULL
+ * before the new generation begins cannot make it be forgotten. All that is read
+ * from it is durable: a process that was killed may have left commits that only
+ * the page cache holds, and who replays them takes them for durable. `vfs` NULL
  * means unix-excl; tests name one that fails. */
 bool database_open(const char *path, const char *vfs,
     const uint8_t cluster_id[static CRDT_HASH_BYTES], const uint8_t key[static CRDT_KEY_BYTES],
     struct database **ret_database, struct database_facts *ret_facts, struct failure *failure);
+/* The connection, for a backup. */
+struct sqlite3 *database_handle(struct database *database);
 /* Accepts NULL. */
 void database_close(struct database *database);
 

@@ -65,6 +65,21 @@ bool directory_lock(const char *dir, int *ret_fd, struct failure *failure)
     return true;
 }
 
+void directory_sync_of(const char *path)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (slash != NULL) {
+        slash[slash == dir ? 1 : 0] = '\0';
+    }
+    int fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
 static void machine_read(char ret_machine[static MACHINE_BYTES])
 {
     ret_machine[0] = '\0';

@@ -82,6 +82,22 @@ static void fetch(struct loop *loop, const struct core_output *output)
     deferred->bytes_max = output->bytes_max;
 }
 
+/* Anyone who reaches the client port may ask, but only from this machine: the
+ * file appears here, and whoever wants it must be here too. */
+static void backup(struct loop *loop, const struct core_output *output)
+{
+    struct core_input input = {.kind = CORE_BACKED_UP, .client = output->client};
+    if (!connections_pause(loop, output->client)) {
+        input.reason = "only clients on the node's own machine may ask for one";
+    } else if (!store_backup(loop->store, output->client, output->path)) {
+        input.reason = "another one is being made: wait for it";
+    }
+    if (input.reason != NULL) {
+        connections_unpause(loop, output->client);
+        loop_defer(loop, &input);
+    }
+}
+
 void effect_of(struct loop *loop, const struct core_output *output)
 {
     switch (output->kind) {
@@ -94,6 +110,7 @@ void effect_of(struct loop *loop, const struct core_output *output)
     case CORE_CLOSE_LINK: mesh_hang_up(loop, output->link); break;
     case CORE_REPLY: connections_reply(loop, output->client, output->bytes); break;
     case CORE_CLOSE_CLIENT: connections_finish(loop, output->client); break;
+    case CORE_BACKUP: backup(loop, output); break;
     case CORE_EVENT: on_event(loop, output); break;
     }
 }

@@ -122,6 +122,12 @@ static void on_store(struct ev_loop *ev, ev_async *watcher, int events)
             .kind = CORE_STORE_FAILED, .number = news.failed, .reason = news.reason.text};
         loop_input(loop, &input);
     }
+    if (news.has_backed_up) {
+        struct core_input input = {.kind = CORE_BACKED_UP, .client = news.backup_client,
+            .is_ok = news.is_backup_ok, .reason = news.backup_reason.text};
+        connections_unpause(loop, news.backup_client);
+        loop_input(loop, &input);
+    }
     while (news.fetched != NULL) {
         struct fetched *next = news.fetched->next;
         effect_fetched(loop, news.fetched);

@@ -143,6 +143,27 @@ void socket_set_nodelay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+bool socket_is_local(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t address_bytes = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &address_bytes) != 0) {
+        return false;
+    }
+    if (address.ss_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, &address, sizeof in);
+        return ntohl(in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address.ss_family == AF_INET6) {
+        struct sockaddr_in6 in;
+        memcpy(&in, &address, sizeof in);
+        return IN6_IS_ADDR_LOOPBACK(&in.sin6_addr) ||
+            (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr) && in.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return address.ss_family == AF_UNIX;
+}
+
 void socket_peer_text(int fd, char ret_text[static SOCKET_TEXT_BYTES])
 {
     struct sockaddr_storage address = {0};

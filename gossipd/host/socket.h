@@ -22,6 +22,9 @@ int socket_dial(const struct sockaddr *address, socklen_t address_bytes, const c
 /* Sends small messages at once instead of gathering them. */
 void socket_set_nodelay(int fd);
 
+/* Whether the other side is on this machine: a Unix socket, or loopback. */
+bool socket_is_local(int fd);
+
 #define SOCKET_TEXT_BYTES 128
 /* The other side as text, for the log. */
 void socket_peer_text(int fd, char ret_text[static SOCKET_TEXT_BYTES]);

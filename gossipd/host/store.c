@@ -5,11 +5,15 @@
 #include "gossipd/host/store.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gossipd/core/memory.h"
+#include "gossipd/host/backup.h"
 #include "gossipd/host/clock.h"
 #include "gossipd/limits.h"
 
@@ -39,9 +43,15 @@ struct store {
     struct question **questions_end;
     struct store_news news;
     struct fetched **fetched_end;
+    bool has_backup;       /* asked for, and its end not taken yet              */
+    bool is_backup_due;    /* there is a step to do                             */
+    uint64_t backup_client;
+    char backup_path[PATH_MAX];
     /* The thread's own: written rows whose fsync is still to come. */
     uint64_t unsynced;
     uint64_t unsynced_since_us;
+    struct backup *backup;
+    uint64_t backup_begun_us;
 };
 
 /* Rows that go into one transaction. */
@@ -195,9 +205,57 @@ static void answer_all(struct store *store, struct question *questions)
     }
 }
 
+static void backup_log(const struct store *store, bool is_ok, const struct failure *failure)
+{
+    uint64_t ms = (clock_monotonic_us() - store->backup_begun_us) / 1000;
+    if (is_ok) {
+        log_write(CORE_INFO, "backup-done", "path=\"%s\" bytes=%" PRIu64 " ms=%" PRIu64,
+            store->backup_path, backup_bytes(store->backup), ms);
+    } else {
+        log_write(CORE_WARNING, "backup-failed", "path=\"%s\" reason=\"%s\" ms=%" PRIu64,
+            store->backup_path, failure->text, ms);
+    }
+}
+
+static void backup_ended(struct store *store, bool is_ok, const struct failure *failure)
+{
+    backup_log(store, is_ok, failure);
+    backup_free(store->backup);
+    store->backup = NULL;
+    pthread_mutex_lock(&store->mutex);
+    store->is_backup_due = false;
+    store->news.has_backed_up = true;
+    store->news.is_backup_ok = is_ok;
+    store->news.backup_client = store->backup_client;
+    store->news.backup_reason = *failure;
+    pthread_mutex_unlock(&store->mutex);
+    store->notify(store->notify_context);
+}
+
+/* Begins the backup that was asked for, or does its next step. */
+static void backup_go_on(struct store *store)
+{
+    struct failure failure = {{0}};
+    if (store->backup == NULL) {
+        store->backup_begun_us = clock_monotonic_us();
+        if (!backup_begin(database_handle(store->database), store->backup_path, NULL,
+                &store->backup, &failure)) {
+            backup_ended(store, false, &failure);
+        }
+        return;
+    }
+    switch (backup_step(store->backup, &failure)) {
+    case BACKUP_MORE: break;
+    case BACKUP_DONE: backup_ended(store, true, &failure); break;
+    case BACKUP_FAILED: backup_ended(store, false, &failure); break;
+    }
+}
+
 static bool has_work(const struct store *store)
 {
-    return (store->rows != NULL && !store->is_failed) || store->questions != NULL;
+    bool has_backup_step = store->is_backup_due && !store->is_stopping;
+    return (store->rows != NULL && !store->is_failed) || store->questions != NULL ||
+        has_backup_step;
 }
 
 /* Sleeps until there is work, the end, or the time to sync. Holds the mutex. */
@@ -232,8 +290,10 @@ static void *store_main(void *context)
         wait_for_work(store);
         struct group group = group_take(store);
         struct question *questions = NULL;
+        bool has_backup_step = false;
         if (store->rows == NULL || store->is_failed) {
             /* Only now has everything been written that a question may see. */
+            has_backup_step = store->is_backup_due && !store->is_stopping;
             questions = store->questions;
             store->questions = NULL;
             store->questions_end = &store->questions;
@@ -247,7 +307,11 @@ static void *store_main(void *context)
             sync_written(store);
         }
         answer_all(store, questions);
+        if (has_backup_step) {
+            backup_go_on(store);
+        }
     }
+    backup_free(store->backup);
     return NULL;
 }
 
@@ -343,6 +407,21 @@ bool store_fetch(struct store *store, uint64_t id, const struct crdt_dot *from, 
     return true;
 }
 
+bool store_backup(struct store *store, uint64_t client, const char *path)
+{
+    pthread_mutex_lock(&store->mutex);
+    bool is_free = !store->has_backup;
+    if (is_free) {
+        store->has_backup = true;
+        store->is_backup_due = true;
+        store->backup_client = client;
+        snprintf(store->backup_path, sizeof store->backup_path, "%s", path);
+        pthread_cond_signal(&store->wake);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return is_free;
+}
+
 size_t store_queued_bytes(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);
@@ -358,6 +437,7 @@ void store_take(struct store *store, struct store_news *ret_news)
     *ret_news = store->news;
     store->news = (struct store_news){0};
     store->fetched_end = &store->news.fetched;
+    store->has_backup = store->has_backup && !ret_news->has_backed_up;
     if (ret_news->failed != 0) {
         /* All that waited came after the failed one, so it failed with it. */
         failed = store->rows;

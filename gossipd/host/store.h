@@ -19,7 +19,8 @@ bool store_start(struct database *database, const struct crdt_memory *memory,
     void (*notify)(void *context), void *context, struct store **ret_store,
     struct failure *failure);
 
-/* Writes what waits, makes it durable, ends the thread and closes the database. */
+/* Writes what waits, makes it durable, gives up a backup that is on, ends the
+ * thread and closes the database. */
 void store_stop(struct store *store);
 
 /* Queues a STORE or STORE_MARK. False: memory is out, nothing was queued. */
@@ -31,12 +32,21 @@ bool store_fetch(struct store *store, uint64_t id, const struct crdt_dot *from, 
 /* Bytes of rows that wait. */
 size_t store_queued_bytes(struct store *store);
 
+/* Begins a backup to a file that does not exist yet; it holds every row appended
+ * before. It goes on between the transactions, step by step. False: another one
+ * is on. */
+bool store_backup(struct store *store, uint64_t client, const char *path);
+
 /* What has happened since the last call. */
 struct store_news {
     uint64_t stored;         /* STOREs up to this are durable; 0: no news       */
     uint64_t failed;         /* this STORE and all after it failed; 0: none     */
     struct failure reason;
     struct fetched *fetched; /* a list in order; the caller frees each          */
+    bool has_backed_up;      /* a backup has ended, for `client`                */
+    bool is_backup_ok;
+    uint64_t backup_client;
+    struct failure backup_reason;
 };
 void store_take(struct store *store, struct store_news *ret_news);
 

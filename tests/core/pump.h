@@ -51,6 +51,8 @@ struct pump_node {
     size_t bulk_count;      /* batches sent                                         */
     size_t sent_count;      /* messages sent                                        */
     size_t closed_clients;
+    char backup_path[64];   /* of the newest BACKUP, and who asked for it           */
+    uint64_t backup_client;
     size_t closed_links;
     uint64_t newest_closed_link;
     unsigned events[16];    /* by kind                                              */

@@ -3,6 +3,7 @@
 
 #include "tests/support/claim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,6 +278,10 @@ void pump_carry_out(struct pump *pump, size_t index, const struct core_output *o
         break;
     case CORE_CLOSE_CLIENT:
         node->closed_clients++;
+        break;
+    case CORE_BACKUP:
+        snprintf(node->backup_path, sizeof node->backup_path, "%s", output->path);
+        node->backup_client = output->client;
         break;
     case CORE_EVENT:
         take_event(node, output);

@@ -75,6 +75,47 @@ START_TEST(what_peers_wrote_while_the_store_failed_is_stored_in_its_order)
 }
 END_TEST
 
+static void backed_up(bool is_ok, const char *reason)
+{
+    const struct core_input input = {.kind = CORE_BACKED_UP,
+        .client = pump.nodes[0].backup_client, .is_ok = is_ok, .reason = reason};
+    pump_step(&pump, 0, &input);
+}
+
+START_TEST(a_backup_is_answered_in_its_turn_when_the_host_says_so)
+{
+    begin(1, CORE_ALWAYS);
+    pump.nodes[0].is_store_held = true;
+    pump_command(&pump, 0, "SET k v");
+    pump_run(&pump, 1000);
+    pump_command(&pump, 0, "CRDT.BACKUP /b");
+    ck_assert_str_eq(pump.nodes[0].backup_path, "/b");
+    backed_up(true, NULL);
+    ck_assert_str_eq(pump_replies(&pump, 0), "");
+    pump_store(&pump, 0);
+    pump_run(&pump, 1000);
+    ck_assert_str_eq(pump_replies(&pump, 0), "+OK\r\n+OK\r\n");
+    pump_command(&pump, 0, "CRDT.BACKUP /c");
+    ck_assert_str_eq(pump_replies(&pump, 0), "");
+    backed_up(false, "/c exists");
+    ck_assert_str_eq(pump_replies(&pump, 0), "-ERR backup: /c exists\r\n");
+    end();
+}
+END_TEST
+
+START_TEST(a_backup_whose_client_has_gone_is_answered_to_nobody)
+{
+    begin(1, CORE_ALWAYS);
+    pump_command(&pump, 0, "CRDT.BACKUP /b");
+    const struct core_input gone = {
+        .kind = CORE_CLIENT_GONE, .client = pump.nodes[0].backup_client};
+    pump_step(&pump, 0, &gone);
+    backed_up(true, NULL);
+    ck_assert_str_eq(pump_replies(&pump, 0), "");
+    end();
+}
+END_TEST
+
 START_TEST(a_restart_in_always_goes_on_under_its_generation)
 {
     begin(2, CORE_ALWAYS);
@@ -125,6 +166,15 @@ START_TEST(a_crash_after_going_ahead_begins_a_generation)
     ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":3\r\n");
     pump_run(&pump, 1500000);
     ck_assert(pump_is_equal(&pump));
+    /* The first batch of a generation names the one before it. */
+    pump_command(&pump, 0, "SET after crash");
+    pump_run(&pump, 3000000);
+    struct crdt_batch batch;
+    const struct core_row *newest = &pump.nodes[0].rows[pump.nodes[0].row_count - 1];
+    ck_assert_int_eq(crdt_batch_read(newest->batch, &batch), CRDT_OK);
+    ck_assert_uint_eq(batch.origin.generation, generation(0));
+    ck_assert_uint_eq(batch.first_seq, 1);
+    ck_assert_uint_eq(batch.previous_generation, before);
     end();
 }
 END_TEST
@@ -263,6 +313,8 @@ int main(void)
     tcase_set_timeout(tests, 100);
     tcase_add_test(tests, a_failed_store_is_told_and_recovered_from);
     tcase_add_test(tests, what_peers_wrote_while_the_store_failed_is_stored_in_its_order);
+    tcase_add_test(tests, a_backup_is_answered_in_its_turn_when_the_host_says_so);
+    tcase_add_test(tests, a_backup_whose_client_has_gone_is_answered_to_nobody);
     tcase_add_test(tests, a_restart_in_always_goes_on_under_its_generation);
     tcase_add_test(tests, without_peers_that_answer_writes_wait_two_seconds);
     tcase_add_test(tests, a_crash_after_going_ahead_begins_a_generation);

@@ -28,6 +28,7 @@ struct call {
     struct crdt_buffer *reply;
     struct unit *unit;
     bool must_close;
+    const struct crdt_bytes *backup;    /* see struct command_result               */
     struct crdt_bytes keys[CRDT_DEPTH_MAX]; /* of the path that call_key() gave    */
 };
 

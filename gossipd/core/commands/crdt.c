@@ -1,8 +1,30 @@
-/* CRDT.DIGEST and CRDT.STATUS. */
+/* CRDT.BACKUP, CRDT.DIGEST and CRDT.STATUS. */
 #include "gossipd/core/commands/functions.h"
 
+#include <string.h>
+
 #include "gossipd/core/commands/session.h"
+#include "gossipd/limits.h"
 #include "gossipd/wire/resp.h"
+
+/* Checks what can be checked here; the copy is the host's work, and so is the
+ * reply its success or failure. */
+enum crdt_status crdt_backup(struct call *call)
+{
+    const struct crdt_bytes *path = &call->arguments[1];
+    if (call->session->is_queueing) {
+        call->session->is_queue_spoiled = true;
+        return call_error(call, "ERR CRDT.BACKUP cannot stand in MULTI: ask outside of it");
+    }
+    bool is_path = path->size > 1 && path->size <= BACKUP_PATH_BYTES_MAX &&
+        *(const char *)path->data == '/' && memchr(path->data, 0, path->size) == NULL;
+    if (!is_path) {
+        return call_error(call, "ERR CRDT.BACKUP: expected the absolute path of a new file on "
+                                "the node's machine");
+    }
+    call->backup = path;
+    return CRDT_OK;
+}
 
 static void put_hex(const uint8_t hash[static CRDT_HASH_BYTES], char *text)
 {

@@ -230,7 +230,7 @@ enum crdt_status session_execute(struct session *session,
         return CRDT_ERR_NOMEM;
     }
     assert(unit.transaction == NULL);
-    *ret_result = (struct command_result){unit.has_written, call.must_close};
+    *ret_result = (struct command_result){unit.has_written, call.must_close, call.backup};
     return CRDT_OK;
 }
 

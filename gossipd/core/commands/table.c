@@ -46,6 +46,7 @@ static const struct command commands[] = {
     {"client", NULL, -2, 0, 0, 0, 0, SUB(client_commands)},
     {"command", command_all, -1, 0, 0, 0, 0, SUB(command_commands)},
     {"config", NULL, -2, 0, 0, 0, 0, SUB(config_commands)},
+    {"crdt.backup", crdt_backup, 2, ADMIN | AT_ONCE, 0, 0, 0, NULL, 0},
     {"crdt.digest", crdt_digest_reply, 1, READ, 0, 0, 0, NULL, 0},
     {"crdt.get", render_get, -3, READ, 1, 1, 1, NULL, 0},
     {"crdt.status", crdt_status_reply, 1, READ, 0, 0, 0, NULL, 0},

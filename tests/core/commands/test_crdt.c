@@ -161,6 +161,24 @@ START_TEST(crdt_digest_is_three_hashes_and_seals)
 }
 END_TEST
 
+START_TEST(crdt_backup_wants_an_absolute_path_outside_of_multi)
+{
+    const char *refusal = "-ERR CRDT.BACKUP: expected the absolute path of a new file on the "
+                          "node's machine\r\n";
+    SAYS(&site, "CRDT.BACKUP here", refusal);
+    SAYS(&site, "CRDT.BACKUP /", refusal);
+    ck_assert_ptr_null(site.result.backup);
+    SAYS(&site, "CRDT.BACKUP /there", "");
+    ck_assert_ptr_nonnull(site.result.backup);
+    ck_assert_uint_eq(site.result.backup->size, 6);
+    SAYS(&site, "MULTI", "+OK\r\n");
+    SAYS(&site, "CRDT.BACKUP /there",
+        "-ERR CRDT.BACKUP cannot stand in MULTI: ask outside of it\r\n");
+    SAYS(&site, "EXEC",
+        "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("commands_crdt");
@@ -173,6 +191,7 @@ int main(void)
     tcase_add_test(tests, crdt_get_stops_where_clients_stop_reading);
     tcase_add_test(tests, crdt_get_sorts_many_elements);
     tcase_add_test(tests, crdt_digest_is_three_hashes_and_seals);
+    tcase_add_test(tests, crdt_backup_wants_an_absolute_path_outside_of_multi);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }
