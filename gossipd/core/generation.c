@@ -50,8 +50,13 @@ enum crdt_status generation_continue(struct core *core)
     if (core->options.generation != 0 && !core->is_generation_burnt)
         return crdt_set_generation(core->document, core->options.generation);
     bool is_first = core->options.generation == 0;
-    enum crdt_status status =
-        generation_begin(core, is_first ? "first-start" : "own-batches-may-be-lost");
+    enum crdt_status status = CRDT_OK;
+    /* Named once more, so that the new one's first batch can say what it follows. */
+    if (!is_first)
+        status = crdt_set_generation(core->document, core->options.generation);
+    if (status == CRDT_OK)
+        status =
+            generation_begin(core, is_first ? "first-start" : "own-batches-may-be-lost");
     /* The mark *ahead* spoke of the generation that has ended. Should this not
      * be said for lack of memory, the next start begins one more generation. */
     if (status == CRDT_OK && !is_first)
