@@ -297,6 +297,22 @@ START_TEST(clock_adopts_a_joined_stamp_unless_it_is_far_ahead)
 }
 END_TEST
 
+START_TEST(stamp_far_ahead_does_not_turn_the_own_clock_back)
+{
+    struct crdt_document *ahead = document_new(2, 1);
+    struct crdt_document *writer = document_new(1, 1);
+    write_now_ms = 30000;
+    ck_assert_uint_eq(next_stamp_ms(writer), 30000);
+    write_now_ms = 200000;
+    assign(ahead, PATH("r"), "ahead");
+    write_now_ms = 1000;
+    sync_to(ahead, writer);
+    ck_assert_uint_eq(next_stamp_ms(writer), 30000);
+    crdt_close(ahead);
+    crdt_close(writer);
+}
+END_TEST
+
 /* ---- generations ---- */
 
 START_TEST(open_batch_goes_on_after_it_moved)
@@ -431,6 +447,7 @@ int main(void)
     tcase_add_test(bounds, failed_merge_keeps_what_waited_before_it);
     tcase_add_test(bounds, failed_merge_does_not_move_the_clock);
     tcase_add_test(bounds, clock_adopts_a_joined_stamp_unless_it_is_far_ahead);
+    tcase_add_test(bounds, stamp_far_ahead_does_not_turn_the_own_clock_back);
     tcase_add_test(bounds, open_batch_goes_on_after_it_moved);
     tcase_add_test(bounds, waiting_batch_of_a_generation_named_later_is_news_of_a_loss);
     tcase_add_test(bounds, open_batch_that_folds_stays_where_it_is);

@@ -178,6 +178,24 @@ START_TEST(snapshot_with_values_in_another_order_is_refused)
     OK(crdt_write_bytes(&values, crdt_text("v")));
     write_value(&values, CRDT_FLAG, 0, "a", 2);
     ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    /* The element "e" of the set "a", then the flag "a", "e": two keys shared,
+     * or, which is refused, one of them written again. */
+    for (int again = 0; again < 2; again++) {
+        OK(crdt_write_uint(&values, CRDT_SET));
+        OK(crdt_write_uint(&values, 0));
+        OK(crdt_write_uint(&values, 2));
+        OK(crdt_write_bytes(&values, crdt_text("a")));
+        OK(crdt_write_bytes(&values, crdt_text("e")));
+        OK(crdt_write_uint(&values, 1));
+        OK(crdt_write_uint(&values, 0));
+        OK(crdt_write_uint(&values, 1));
+        if (again == 0)
+            write_value(&values, CRDT_FLAG, 2, NULL, 2);
+        else
+            write_value(&values, CRDT_FLAG, 1, "e", 2);
+        ck_assert_int_eq(
+            load_values(&values), again == 0 ? CRDT_OK : CRDT_ERR_MALFORMED);
+    }
     crdt_buffer_close(&values);
 }
 END_TEST
