@@ -187,8 +187,12 @@ static bool open_schema(struct database *database, const char *path, const char 
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, STORE_BUSY_MS);
     database->is_synced = true;
-    if (!run(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                       "PRAGMA secure_delete = 0; PRAGMA journal_size_limit = 67108864")) {
+    /* EXTRA while the mode changes: it syncs the directory behind the deletion of
+     * the rollback journal, which could otherwise be back after a power loss and
+     * empty the store. */
+    if (!run(database, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; "
+                       "PRAGMA synchronous = FULL; PRAGMA secure_delete = 0; "
+                       "PRAGMA journal_size_limit = 67108864")) {
         return failure_say(failure, "cannot read the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
