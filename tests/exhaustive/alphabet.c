@@ -53,8 +53,8 @@ bool letter_is_early(unsigned letter)
 }
 
 /* The author's own contributions at the path, least seq first. */
-static size_t own_contributions(const struct oracle_entries *live, const struct oracle_op *op,
-    const struct oracle_entry **own)
+static size_t own_contributions(
+    const struct oracle_entries *live, const struct oracle_op *op, const struct oracle_entry **own)
 {
     size_t count = 0;
     for (size_t i = 0; i < live->count; i++) {
@@ -70,8 +70,7 @@ static size_t own_contributions(const struct oracle_entries *live, const struct 
     return count;
 }
 
-static bool describe_fold(
-    bool is_early, const struct oracle_entries *live, struct oracle_op *op)
+static bool describe_fold(bool is_early, const struct oracle_entries *live, struct oracle_op *op)
 {
     const struct oracle_entry *own[ORACLE_ORIGINS_MAX];
     claim(live->count <= ORACLE_ORIGINS_MAX);
@@ -85,8 +84,8 @@ static bool describe_fold(
     return true;
 }
 
-bool letter_describe(unsigned letter, unsigned index, const struct oracle_entries *live,
-    struct oracle_op *op)
+bool letter_describe(
+    unsigned letter, unsigned index, const struct oracle_entries *live, struct oracle_op *op)
 {
     const struct letter *what = &letters[letter];
     op->kind = what->kind;

@@ -13,8 +13,8 @@ const char *letter_text(unsigned letter);
  * the oracle; author, seq, deps and stamp are there already. `oracle` holds what
  * was before; `live` is what lives under the deps. False: it makes no operation
  * there, or the same as another letter. */
-bool letter_describe(unsigned letter, unsigned index, const struct oracle_entries *live,
-    struct oracle_op *op);
+bool letter_describe(
+    unsigned letter, unsigned index, const struct oracle_entries *live, struct oracle_op *op);
 /* Makes this letter nothing only because another one does the same? */
 bool letter_is_early(unsigned letter);
 /* Writes what was described. */

@@ -49,8 +49,7 @@ static void judge(struct claims *claims, struct copy *copy)
     history->counts.claims[CLAIM_ORACLE]++;
     struct oracle_context context = history_context(history, copy->set);
     oracle_live(&history->oracle, &context, &history->live);
-    const char *difference =
-        oracle_difference(&history->oracle, copy->document, &history->live);
+    const char *difference = oracle_difference(&history->oracle, copy->document, &history->live);
     if (difference != NULL)
         history_broken(history, difference);
     claims_check_reads(claims, copy->document);
@@ -58,8 +57,8 @@ static void judge(struct claims *claims, struct copy *copy)
 }
 
 /* A replica's state is its history, the order of its feeds, and its log. */
-static void count_state(struct claims *claims, const struct copy *copy,
-    const struct crdt_digest *digest)
+static void count_state(
+    struct claims *claims, const struct copy *copy, const struct crdt_digest *digest)
 {
     uint64_t hash = seen_hash(SEEN_SEED, digest->heads, sizeof digest->heads);
     for (size_t i = 0; i < crdt_feed_count(copy->document); i++) {
@@ -164,8 +163,7 @@ static void check_executing(struct claims *claims)
         place(history, used, op->seen, 1u << index);
         copy_make(history, op->seen, used, history->keys[op->author], copy);
         claim(crdt_set_generation(copy->document, 1) == CRDT_OK);
-        struct crdt_bytes batch =
-            copy_execute(history, copy, op, &history->oracle.ops[index]);
+        struct crdt_bytes batch = copy_execute(history, copy, op, &history->oracle.ops[index]);
         if (!oracle_bytes_are_equal(batch, crdt_buffer_bytes(&op->batch)))
             history_broken(history, "one operation, but two batches");
         copy->set |= 1u << index;
@@ -181,8 +179,7 @@ void claims_prepare(struct claims *claims, bool is_whole)
     unsigned all = history_all(history);
     unsigned last = history->count == 0 ? 0 : 1u << (history->count - 1);
     for (unsigned set = last; set <= all; set++) {
-        if ((set & last) != last || !history_is_closed(history, set) ||
-            (is_whole && set == all))
+        if ((set & last) != last || !history_is_closed(history, set) || (is_whole && set == all))
             continue;
         step(history, CLAIM_DELIVER, "making");
         for (unsigned kind = 0; kind < COPY_COUNT; kind++) {
@@ -289,8 +286,7 @@ void claims_check(struct claims *claims)
     for (unsigned replica = 0; replica < REPLICAS; replica++) {
         uint64_t sets = 0;
         for (unsigned set = 0; set <= history_all(history); set++)
-            sets += history_is_closed(history, set) &&
-                    (history_of(history, replica) & ~set) == 0;
+            sets += history_is_closed(history, set) && (history_of(history, replica) & ~set) == 0;
         clusters *= sets;
     }
     history->counts.clusters += clusters;

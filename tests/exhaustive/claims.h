@@ -12,10 +12,10 @@ struct claims {
     struct history history;
     struct copy copies[SETS_MAX][COPY_COUNT];
     struct copy scratch;
-    struct crdt_buffer found;     /* a snapshot to compare                         */
+    struct crdt_buffer found; /* a snapshot to compare                         */
     struct crdt_buffer summary;
     struct crdt_buffer delta;
-    struct seen seen;             /* states of a replica, counted once             */
+    struct seen seen; /* states of a replica, counted once             */
 };
 
 void claims_init(struct claims *claims);

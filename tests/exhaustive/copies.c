@@ -75,8 +75,7 @@ struct crdt_bytes copy_execute(struct history *history, struct copy *copy,
     history->counts.executions++;
     struct crdt_transaction *transaction;
     struct crdt_bytes batch;
-    enum crdt_status status =
-        crdt_begin(copy->document, history_now_ms(op), &transaction);
+    enum crdt_status status = crdt_begin(copy->document, history_now_ms(op), &transaction);
     if (status == CRDT_OK) {
         status = letter_write(op->letter, described, transaction);
         crdt_commit(transaction);
@@ -98,8 +97,7 @@ static void open_copy(uint8_t key, uint64_t generation, struct copy *copy)
     claim(crdt_open(&options, &copy->document) == CRDT_OK);
 }
 
-static void load_copy(const struct history *history, unsigned set, uint8_t key,
-    struct copy *copy)
+static void load_copy(const struct history *history, unsigned set, uint8_t key, struct copy *copy)
 {
     struct crdt_options options;
     crdt_options_init(&options);
@@ -140,8 +138,7 @@ static unsigned greatest(unsigned set)
 
 /* What a replica did and received until it had `set`: its own operations each at
  * its own context, the others as soon as they are needed. */
-static void live_through(
-    struct history *history, unsigned set, unsigned replica, struct copy *copy)
+static void live_through(struct history *history, unsigned set, unsigned replica, struct copy *copy)
 {
     unsigned order[OPS_MAX];
     unsigned count = 0;
@@ -158,15 +155,13 @@ static void live_through(
             continue;
         }
         claim(copy->set == op->seen);
-        struct crdt_bytes batch =
-            copy_execute(history, copy, op, &history->oracle.ops[index]);
+        struct crdt_bytes batch = copy_execute(history, copy, op, &history->oracle.ops[index]);
         claim(oracle_bytes_are_equal(batch, crdt_buffer_bytes(&op->batch)));
         copy->set |= 1u << index;
     }
 }
 
-void copy_make(struct history *history, unsigned set, unsigned kind, uint8_t key,
-    struct copy *copy)
+void copy_make(struct history *history, unsigned set, unsigned kind, uint8_t key, struct copy *copy)
 {
     arena_clear(&copy->arena);
     memset(copy->floors, 0, sizeof copy->floors);

@@ -27,8 +27,8 @@ struct copy {
 /* Makes `copy`, whose arena is its own, a document of context `set`. The state of
  * the set must be known for JOINED and LOADED. `key`: who it is; only a LIFE has
  * a generation. */
-void copy_make(struct history *history, unsigned set, unsigned kind, uint8_t key,
-    struct copy *copy);
+void copy_make(
+    struct history *history, unsigned set, unsigned kind, uint8_t key, struct copy *copy);
 /* Saves nest, over all copies: see arena.h. */
 void copy_save(const struct copy *copy);
 void copy_restore(struct copy *copy);

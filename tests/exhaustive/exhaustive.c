@@ -38,9 +38,9 @@ static void print_counts(const struct history_counts *counts)
            " states of one, %" PRIu64 " executions, %" PRIu64 " merges, %" PRIu64
            " snapshot joins, %" PRIu64 " collections, %" PRIu64 " deltas, %" PRIu64
            " comparisons, %.0f s\n",
-        counts->histories, counts->clusters, counts->replicas, counts->executions,
-        counts->merges, counts->joins, counts->collections, counts->deltas,
-        counts->comparisons, seconds_now() - started_s);
+        counts->histories, counts->clusters, counts->replicas, counts->executions, counts->merges,
+        counts->joins, counts->collections, counts->deltas, counts->comparisons,
+        seconds_now() - started_s);
     fflush(stdout);
 }
 
@@ -60,8 +60,8 @@ static void report(const struct explore_options *options, size_t shape, size_t s
     if (seconds_now() - reported_s < REPORT_S)
         return;
     reported_s = seconds_now();
-    printf("%s%u operations, shape %zu of %zu: ", options->is_tap ? "# " : "",
-        shape_now->count, shape + 1, shape_count);
+    printf("%s%u operations, shape %zu of %zu: ", options->is_tap ? "# " : "", shape_now->count,
+        shape + 1, shape_count);
     print_counts(&claims.history.counts);
 }
 
@@ -180,8 +180,8 @@ int main(int argument_count, char **arguments)
         printf("1..%u\n", CLAIM_COUNT);
     explore(&options);
     for (unsigned i = 0; i < CLAIM_COUNT && options.is_tap; i++)
-        printf("ok %u - %s (%" PRIu64 " times)\n", i + 1,
-            history_claim_text((enum history_claim)i), claims.history.counts.claims[i]);
+        printf("ok %u - %s (%" PRIu64 " times)\n", i + 1, history_claim_text((enum history_claim)i),
+            claims.history.counts.claims[i]);
     printf("%sexhaustive: 0 differences in ", options.is_tap ? "# " : "");
     print_counts(&claims.history.counts);
     claims_close(&claims);

@@ -12,7 +12,7 @@
 #include "tests/exhaustive/alphabet.h"
 
 #define REPLICAS 3u
-#define OPS_MAX 5u
+#define OPS_MAX  5u
 #define SETS_MAX (1u << OPS_MAX)
 
 /* What is claimed of every history; the order is that of the report. */
@@ -45,22 +45,22 @@ struct history_state {
 
 struct history_counts {
     uint64_t histories;
-    uint64_t clusters;    /* states of three replicas: a closed set each             */
-    uint64_t replicas;    /* distinct (history, order of feeds, log) of one replica  */
+    uint64_t clusters; /* states of three replicas: a closed set each             */
+    uint64_t replicas; /* distinct (history, order of feeds, log) of one replica  */
     uint64_t executions;
-    uint64_t merges;      /* of batches and deltas                                   */
-    uint64_t joins;       /* merges of a snapshot                                    */
+    uint64_t merges; /* of batches and deltas                                   */
+    uint64_t joins;  /* merges of a snapshot                                    */
     uint64_t collections;
-    uint64_t deltas;      /* asked for: served or refused                            */
-    uint64_t comparisons; /* of snapshot and digest                                  */
+    uint64_t deltas;              /* asked for: served or refused                            */
+    uint64_t comparisons;         /* of snapshot and digest                                  */
     uint64_t claims[CLAIM_COUNT]; /* how often each was put to the test              */
 };
 
 struct history {
     struct history_op ops[OPS_MAX];
     unsigned count;
-    uint8_t keys[REPLICAS]; /* of the replicas: who is greater than whom             */
-    struct oracle oracle;   /* has an operation for each of `ops` that has a letter  */
+    uint8_t keys[REPLICAS];     /* of the replicas: who is greater than whom             */
+    struct oracle oracle;       /* has an operation for each of `ops` that has a letter  */
     struct oracle_entries live; /* scratch                                           */
     struct history_state states[SETS_MAX];
     struct history_counts counts;

@@ -12,13 +12,12 @@ struct expected {
     const struct oracle_op *winner;
 };
 
-static bool is_greater(const struct oracle *oracle, const struct oracle_op *a,
-    const struct oracle_op *b)
+static bool is_greater(
+    const struct oracle *oracle, const struct oracle_op *a, const struct oracle_op *b)
 {
     if (a->hlc != b->hlc)
         return a->hlc > b->hlc;
-    int order =
-        crdt_origin_compare(&oracle->origins[a->author], &oracle->origins[b->author]);
+    int order = crdt_origin_compare(&oracle->origins[a->author], &oracle->origins[b->author]);
     return order != 0 ? order > 0 : a->seq > b->seq;
 }
 
@@ -39,15 +38,15 @@ static struct expected expect(const struct history *history, const struct oracle
             expected.counts[type]++;
         if (type == CRDT_COUNTER)
             expected.sum += entry->amount;
-        if (type == CRDT_REGISTER && (expected.winner == NULL ||
-                                         is_greater(&history->oracle, put, expected.winner)))
+        if (type == CRDT_REGISTER &&
+            (expected.winner == NULL || is_greater(&history->oracle, put, expected.winner)))
             expected.winner = put;
     }
     return expected;
 }
 
-static void check_path(struct history *history, const struct crdt_document *document,
-    const struct oracle_path *path)
+static void check_path(
+    struct history *history, const struct crdt_document *document, const struct oracle_path *path)
 {
     struct expected expected = expect(history, path);
     struct crdt_path place = {path->keys, path->count};

@@ -16,8 +16,8 @@ static unsigned find_op(struct history *history, struct crdt_bytes batch)
 
 /* A delta for a peer at `peer` has exactly what it lacks of `set`, in an order in
  * which nothing has to wait. */
-static void check_delta(struct history *history, struct crdt_bytes delta, unsigned set,
-    unsigned peer)
+static void check_delta(
+    struct history *history, struct crdt_bytes delta, unsigned set, unsigned peer)
 {
     unsigned got = peer;
     while (delta.size > 0) {
@@ -47,8 +47,8 @@ static bool serve_one(struct claims *claims, struct copy *copy, unsigned peer)
     history->counts.deltas++;
     history->counts.claims[CLAIM_SERVE]++;
     crdt_buffer_clear(&claims->delta);
-    enum crdt_status status = crdt_diff(copy->document,
-        crdt_buffer_bytes(&history->states[peer].summary), &claims->delta);
+    enum crdt_status status = crdt_diff(
+        copy->document, crdt_buffer_bytes(&history->states[peer].summary), &claims->delta);
     if (is_below && status == CRDT_OK)
         history_broken(history, "a delta served below the floor");
     if (status != (is_below ? CRDT_ERR_BELOW_FLOOR : CRDT_OK))
@@ -91,8 +91,7 @@ static void collect(struct history *history, struct copy *copy, unsigned one, un
 }
 
 /* Delivers `op`, if there is one, to a log collected up to `frontier`. */
-static void serve_collected(
-    struct claims *claims, struct copy *copy, unsigned frontier, int op)
+static void serve_collected(struct claims *claims, struct copy *copy, unsigned frontier, int op)
 {
     struct history *history = &claims->history;
     history->claim = CLAIM_SERVE;
@@ -130,8 +129,7 @@ static void exchange(struct claims *claims, struct copy *copy, unsigned peer)
     history->with = copy->set;
     copy_save(target);
     history->counts.merges++;
-    enum crdt_status status =
-        crdt_merge(target->document, crdt_buffer_bytes(&claims->delta));
+    enum crdt_status status = crdt_merge(target->document, crdt_buffer_bytes(&claims->delta));
     if (status != CRDT_OK)
         history_broken(history, crdt_status_text(status));
     target->set = all;

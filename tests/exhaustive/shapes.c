@@ -9,8 +9,7 @@ const unsigned shape_namings[NAMINGS][REPLICAS] = {
     {0, 1, 2}, {1, 0, 2}, {2, 1, 0}, {0, 2, 1}, {1, 2, 0}, {2, 0, 1}};
 
 /* How many operations of each replica the set has. */
-static void count_by_author(
-    const struct shape *shape, unsigned set, unsigned counts[REPLICAS])
+static void count_by_author(const struct shape *shape, unsigned set, unsigned counts[REPLICAS])
 {
     memset(counts, 0, REPLICAS * sizeof *counts);
     for (unsigned i = 0; i < shape->count; i++)

@@ -17,8 +17,8 @@ static void deliver_early(
     }
     bool waits = copy->set != delivered;
     if ((crdt_pending_bytes(copy->document) > 0) != waits)
-        history_broken(history, waits ? "a batch that came early does not wait"
-                                      : "a batch waits that is applied");
+        history_broken(history,
+            waits ? "a batch that came early does not wait" : "a batch waits that is applied");
 }
 
 /* A snapshot brings what the waiting batches depend on, or themselves. */
