@@ -15,7 +15,8 @@ every one must be what the oracle says. A line every 5 seconds; the last line is
 the summary. OPS 3 takes seconds, 4 some minutes, 5 many hours.
 
 Of histories that differ only in the names of the replicas one is played; up to
-OPS - 1 operations, all of them.
+OPS - 1 operations, all of them, and there each replica is also walked through
+every order of batches, snapshots and collections, step by step.
 
 Exit 0: nothing was found. 1: a difference; the history is printed. 64: usage.
 TEXT
@@ -46,4 +47,5 @@ log="$(ninja -j2 -C build-exhaustive tests/exhaustive/exhaustive 2>&1)" || {
     printf '%s\n' "$log" >&2
     exit 1
 }
-exec build-exhaustive/tests/exhaustive/exhaustive --ops "$ops" --named "$((ops - 1))"
+exec build-exhaustive/tests/exhaustive/exhaustive --ops "$ops" \
+    --named "$((ops - 1))" --walk "$((ops - 1))"

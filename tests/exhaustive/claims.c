@@ -16,6 +16,7 @@ void claims_init(struct claims *claims)
     crdt_buffer_init(&claims->summary, NULL);
     crdt_buffer_init(&claims->delta, NULL);
     seen_init(&claims->seen);
+    seen_init(&claims->walked);
 }
 
 void claims_close(struct claims *claims)
@@ -28,6 +29,7 @@ void claims_close(struct claims *claims)
     crdt_buffer_close(&claims->summary);
     crdt_buffer_close(&claims->delta);
     seen_close(&claims->seen);
+    seen_close(&claims->walked);
     history_close(&claims->history);
 }
 

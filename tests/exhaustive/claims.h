@@ -15,7 +15,8 @@ struct claims {
     struct crdt_buffer found; /* a snapshot to compare                         */
     struct crdt_buffer summary;
     struct crdt_buffer delta;
-    struct seen seen; /* states of a replica, counted once             */
+    struct seen seen;   /* states of a replica, counted once             */
+    struct seen walked; /* places of one walk */
 };
 
 void claims_init(struct claims *claims);
@@ -30,10 +31,14 @@ bool claims_execute(struct claims *claims);
 void claims_prepare(struct claims *claims, bool is_whole);
 /* Puts the whole history to the test. */
 void claims_check(struct claims *claims);
+/* After that: walks through every place on every way there. Much slower. */
+void claims_walk(struct claims *claims);
 
 /* Parts. `copy` must be at the whole history: compares it with all others. */
 void claims_compare(struct claims *claims, struct copy *copy);
 void claims_serve(struct claims *claims, struct copy *copy);
+/* Drops from its log what both sets have. */
+void claims_collect(struct history *history, struct copy *copy, unsigned one, unsigned other);
 void claims_check_waiting(struct claims *claims);
 void claims_check_serving(struct claims *claims);
 void claims_check_reads(struct claims *claims, const struct crdt_document *document);

@@ -15,6 +15,7 @@
 
 struct explore_options {
     unsigned op_count;
+    unsigned walk_count;  /* up to here walked through, not only tried step by step  */
     unsigned named_count; /* up to here every naming of the replicas, not one        */
     bool is_tap;
 };
@@ -24,6 +25,7 @@ static double started_s;
 static double reported_s;
 static const struct shape *shape_now;
 static unsigned letters_now[OPS_MAX];
+static unsigned walk_count;
 
 static double seconds_now(void)
 {
@@ -35,11 +37,11 @@ static double seconds_now(void)
 static void print_counts(const struct history_counts *counts)
 {
     printf("%" PRIu64 " histories, %" PRIu64 " states of three replicas, %" PRIu64
-           " states of one, %" PRIu64 " executions, %" PRIu64 " merges, %" PRIu64
-           " snapshot joins, %" PRIu64 " collections, %" PRIu64 " deltas, %" PRIu64
-           " comparisons, %.0f s\n",
-        counts->histories, counts->clusters, counts->replicas, counts->executions, counts->merges,
-        counts->joins, counts->collections, counts->deltas, counts->comparisons,
+           " states of one, %" PRIu64 " places walked through, %" PRIu64 " executions, %" PRIu64
+           " merges, %" PRIu64 " snapshot joins, %" PRIu64 " collections, %" PRIu64
+           " deltas, %" PRIu64 " comparisons, %.0f s\n",
+        counts->histories, counts->clusters, counts->replicas, counts->places, counts->executions,
+        counts->merges, counts->joins, counts->collections, counts->deltas, counts->comparisons,
         seconds_now() - started_s);
     fflush(stdout);
 }
@@ -84,8 +86,11 @@ static void explore_letters(bool is_named, unsigned index)
 {
     struct history *history = &claims.history;
     if (index >= shape_now->count || index >= OPS_MAX) {
-        if (is_named || shape_is_least(shape_now, letters_now))
+        bool is_least = shape_is_least(shape_now, letters_now);
+        if (is_named || is_least)
             claims_check(&claims);
+        if (is_least && index <= walk_count)
+            claims_walk(&claims);
         return;
     }
     bool is_whole = index + 1 == shape_now->count;
@@ -136,14 +141,15 @@ static void explore(const struct explore_options *options)
 static int usage(FILE *file, int code)
 {
     fprintf(file,
-        "usage: exhaustive [--ops 1..%u] [--named 0..%u] [--tap]\n"
+        "usage: exhaustive [--ops 1..%u] [--named 0..%u] [--walk 0..%u] [--tap]\n"
         "\n"
         "Plays every history of %u replicas with up to --ops operations (default 3).\n"
         "Of histories that differ only in the replicas' names one is played, except up\n"
-        "to --named operations (default 2). Stops at the first difference.\n"
+        "to --named operations (default 2). Up to --walk operations (default 2) every way\n"
+        "is walked step by step too. Stops at the first difference.\n"
         "\n"
         "Exit 0: nothing found. 1: a difference; the history is printed. 64: usage.\n",
-        OPS_MAX, OPS_MAX, REPLICAS);
+        OPS_MAX, OPS_MAX, OPS_MAX, REPLICAS);
     return code;
 }
 
@@ -154,25 +160,32 @@ static bool read_options(int count, char **texts, struct explore_options *ret_op
             ret_options->is_tap = true;
             continue;
         }
-        bool is_ops = strcmp(texts[i], "--ops") == 0;
-        if ((!is_ops && strcmp(texts[i], "--named") != 0) || i + 1 == count)
+        unsigned *number_at = NULL;
+        if (strcmp(texts[i], "--ops") == 0)
+            number_at = &ret_options->op_count;
+        else if (strcmp(texts[i], "--named") == 0)
+            number_at = &ret_options->named_count;
+        else if (strcmp(texts[i], "--walk") == 0)
+            number_at = &ret_options->walk_count;
+        if (number_at == NULL || i + 1 == count)
             return false;
         char *end = NULL;
         unsigned long number = strtoul(texts[++i], &end, 10);
-        if (end == texts[i] || *end != '\0' || number > OPS_MAX || (is_ops && number == 0))
+        if (end == texts[i] || *end != '\0' || number > OPS_MAX)
             return false;
-        *(is_ops ? &ret_options->op_count : &ret_options->named_count) = (unsigned)number;
+        *number_at = (unsigned)number;
     }
-    return true;
+    return ret_options->op_count > 0;
 }
 
 int main(int argument_count, char **arguments)
 {
     if (argument_count > 1 && strcmp(arguments[1], "--help") == 0)
         return usage(stdout, 0);
-    struct explore_options options = {.op_count = 3, .named_count = 2};
+    struct explore_options options = {.op_count = 3, .named_count = 2, .walk_count = 2};
     if (!read_options(argument_count, arguments, &options))
         return usage(stderr, 64);
+    walk_count = options.walk_count;
     claims_init(&claims);
     signal(SIGABRT, say_history);
     started_s = reported_s = seconds_now();

@@ -47,6 +47,7 @@ struct history_counts {
     uint64_t histories;
     uint64_t clusters; /* states of three replicas: a closed set each             */
     uint64_t replicas; /* distinct (history, order of feeds, log) of one replica  */
+    uint64_t places;   /* context, order of feeds and log, walked through */
     uint64_t executions;
     uint64_t merges; /* of batches and deltas                                   */
     uint64_t joins;  /* merges of a snapshot                                    */

@@ -3,6 +3,7 @@
 #include "tests/support/claim.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void seen_init(struct seen *seen)
 {
@@ -15,6 +16,12 @@ void seen_close(struct seen *seen)
 {
     free(seen->items);
     *seen = (struct seen){.items = NULL};
+}
+
+void seen_clear(struct seen *seen)
+{
+    memset(seen->items, 0, seen->capacity * sizeof *seen->items);
+    seen->count = 0;
 }
 
 static bool insert(struct seen *seen, uint64_t hash)

@@ -14,6 +14,7 @@ struct seen {
 
 void seen_init(struct seen *seen);
 void seen_close(struct seen *seen);
+void seen_clear(struct seen *seen);
 /* True when it is new. */
 bool seen_add(struct seen *seen, uint64_t hash);
 /* FNV-1a. Begin with SEEN_SEED. */

@@ -74,7 +74,7 @@ void claims_serve(struct claims *claims, struct copy *copy)
 }
 
 /* Drops what all of these sets have. */
-static void collect(struct history *history, struct copy *copy, unsigned one, unsigned other)
+void claims_collect(struct history *history, struct copy *copy, unsigned one, unsigned other)
 {
     struct crdt_bytes summaries[] = {
         crdt_buffer_bytes(&history->states[one].summary),
@@ -98,7 +98,7 @@ static void serve_collected(struct claims *claims, struct copy *copy, unsigned f
     history->step = "collecting";
     history->with = frontier;
     copy_save(copy);
-    collect(history, copy, frontier, history_all(history));
+    claims_collect(history, copy, frontier, history_all(history));
     if (op >= 0)
         copy_deliver(history, copy, (unsigned)op);
     claims_compare(claims, copy);
@@ -115,7 +115,7 @@ static void exchange(struct claims *claims, struct copy *copy, unsigned peer)
     history->step = "serving what a legal collection kept";
     history->with = peer;
     copy_save(copy);
-    collect(history, copy, peer, all);
+    claims_collect(history, copy, peer, all);
     if (!serve_one(claims, copy, peer))
         history_broken(history, "a member is refused what a legal collection must keep");
     copy_restore(copy);
