@@ -39,6 +39,7 @@ struct simulator_stats {
     uint64_t commands;
     uint64_t steps;
     uint64_t generations;
+    uint64_t oracles;     /* states compared with the oracle                    */
     uint64_t references;  /* documents rebuilt from scratch to compare          */
 };
 
