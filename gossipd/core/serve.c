@@ -38,12 +38,25 @@ void serve_own(struct core *core, struct held *held)
     }
 }
 
+static bool is_linked(const struct core *core, const uint8_t key[static CRDT_KEY_BYTES])
+{
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        if (memcmp(core->options.peers[index].key, key, CRDT_KEY_BYTES) == 0)
+            return core->peers[index].link != 0;
+    }
+    return false;
+}
+
 /* A third party's feed is left to its origin while that reaches the peer; else
- * every node would send every batch to every other. */
+ * every node would send every batch to every other. One that is not even linked
+ * here is taken for gone: when two members hold what it sent last with holes in
+ * turn, each turn would wait. */
 static bool is_my_turn(const struct core *core, const struct peer *peer,
     const struct crdt_origin *origin)
 {
     if (!peer->has_summary || memcmp(origin->key, core->options.key, CRDT_KEY_BYTES) == 0)
+        return true;
+    if (!is_linked(core, origin->key))
         return true;
     uint64_t sent = vector_get(&peer->sent, origin);
     if (sent > 0 && sent >= vector_get(&peer->said, origin))

@@ -99,6 +99,11 @@ static bool faults_restore(
     return true;
 }
 
+uint64_t faults_kept(const struct disk *disk, const struct crdt_origin *origin)
+{
+    return disk->has_hole ? 0 : disk_seq(disk, origin, disk->durable);
+}
+
 void faults_forget(struct simulator *sim, size_t node, bool counts_self)
 {
     for (size_t i = 0; i < sim->registry.origin_count; i++) {
@@ -106,8 +111,8 @@ void faults_forget(struct simulator *sim, size_t node, bool counts_self)
         uint64_t left = 0;
         origin->is_elsewhere |= origin->node == node;
         for (size_t j = 0; j < sim->node_count; j++) {
-            uint64_t seq = j == node && !counts_self ? 0 : disk_seq(
-                &sim->nodes[j].disk, &origin->origin, sim->nodes[j].disk.durable);
+            uint64_t seq = j == node && !counts_self
+                ? 0 : faults_kept(&sim->nodes[j].disk, &origin->origin);
             left = seq > left ? seq : left;
         }
         if (origin->promised > left)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct crdt_origin;
+struct disk;
 struct simulator;
 
 #define ORIGINS_LEFT_MIN 20 /* room for the generations that the end may need */
@@ -70,6 +72,8 @@ const char *fault_text(enum fault fault);
 void faults_draw(struct simulator *sim);
 /* Lets one happen and plans the next. */
 void faults_happen(struct simulator *sim);
+/* How far a store keeps a feed for sure: behind a hole nothing may be of use. */
+uint64_t faults_kept(const struct disk *disk, const struct crdt_origin *origin);
 /* The store of a node is not the newest one: promises hold as far as they are
  * kept elsewhere, or with `counts_self` there. */
 void faults_forget(struct simulator *sim, size_t node, bool counts_self);

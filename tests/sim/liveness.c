@@ -12,9 +12,8 @@ static void liveness_forget(struct simulator *sim, size_t node)
         struct known_origin *origin = &sim->registry.origins[i];
         uint64_t left = 0;
         for (size_t j = 0; j < sim->node_count; j++) {
-            const struct disk *disk = &sim->nodes[j].disk;
             uint64_t seq = sim->nodes[j].loss != LOSS_NONE
-                ? 0 : disk_seq(disk, &origin->origin, disk->durable);
+                ? 0 : faults_kept(&sim->nodes[j].disk, &origin->origin);
             left = seq > left ? seq : left;
         }
         if (origin->node == node && origin->promised > left)

@@ -139,8 +139,7 @@ static bool mischief_hole(struct simulator *sim, size_t node)
     bool is_elsewhere = false;
     for (size_t i = 0; i < sim->node_count; i++)
         is_elsewhere |= i != node && sim->nodes[i].core != NULL
-            && disk_seq(&sim->nodes[i].disk, &item->origin, sim->nodes[i].disk.durable)
-                >= item->last_seq;
+            && faults_kept(&sim->nodes[i].disk, &item->origin) >= item->last_seq;
     if (!is_elsewhere || (is_own && !faults_is_amnesia_safe(sim, node)))
         return false;
     node_crash(sim, node);
