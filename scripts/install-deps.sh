@@ -11,7 +11,9 @@ build_packages=(
     check redis-tools nftables iproute2
 )
 # To test: the second compiler with its sanitizers, Check, and readers of our files.
-test_packages=(clang libclang-rt-14-dev llvm-14 g++ binutils sqlite3 procps shellcheck)
+test_packages=(
+    clang libclang-rt-14-dev llvm-14 g++ binutils sqlite3 procps patch faketime shellcheck
+)
 
 usage() {
     cat <<'TEXT'
