@@ -54,7 +54,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH="$PATH:/usr/sbin:/sbin" # nft and ip are there, and not on everyone's path
 scripts/install-deps.sh build
 if ! compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; then
-    echo "faults: libfaketime is missing; run: apt-get install -y --no-install-recommends faketime" >&2
+    echo "faults: libfaketime is missing; run:" \
+        "apt-get install -y --no-install-recommends faketime" >&2
     exit 2
 fi
 build='build-faults'
@@ -76,7 +77,8 @@ rm -f "$log"
 # killed outright, this does.
 clean_up() {
     local namespace
-    for namespace in $(ip netns list | awk -v mine="gf$child-" 'index($1, mine) == 1 {print $1}'); do
+    for namespace in $(ip netns list |
+        awk -v mine="gf$child-" 'index($1, mine) == 1 {print $1}'); do
         ip netns pids "$namespace" | xargs -r kill -KILL || true
         ip netns del "$namespace" || true
     done

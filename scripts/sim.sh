@@ -130,7 +130,8 @@ done
 pids=()
 if [ "$found" -ne 0 ]; then
     for ((job = 1; job <= jobs; job++)); do
-        grep -vE '^[0-9]+ seeds, ' "$folder/$job" | sed 's|sim_run --seed|build-sim/tests/sim/sim_run --seed|' || true
+        grep -vE '^[0-9]+ seeds, ' "$folder/$job" |
+            sed 's|sim_run --seed|build-sim/tests/sim/sim_run --seed|' || true
     done
     echo "sim: violated after $(summary)"
     exit 1

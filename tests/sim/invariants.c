@@ -267,7 +267,8 @@ void invariants_promises(struct simulator *sim)
 {
     for (size_t node = 0; node < sim->node_count; node++)
         for (size_t i = 0; i < sim->registry.origin_count && !sim->is_broken; i++)
-            if (sim->nodes[node].loss == 0 && sim->registry.origins[i].promised > sim->nodes[node].context.seq[i])
+            if (sim->nodes[node].loss == 0
+                && sim->registry.origins[i].promised > sim->nodes[node].context.seq[i])
                 simulator_fail(sim, "n%zu: %s %llu was acknowledged and is not here", node + 1,
                     simulator_label(sim, i).text,
                     (unsigned long long)sim->registry.origins[i].promised);

@@ -137,7 +137,8 @@ void invariants_values(struct simulator *sim)
         if (first[0] == '\0')
             memcpy(first, digest, sizeof first);
         if (!sim->is_broken && strcmp(first, digest) != 0)
-            simulator_fail(sim, "the first and n%zu: equal contexts, CRDT.DIGEST differs", node + 1);
+            simulator_fail(
+                sim, "the first and n%zu: equal contexts, CRDT.DIGEST differs", node + 1);
     }
     for (int key = 0; key < KEY_COUNT; key++)
         for (int field = 0; field < (key < 2 ? 1 : (int)sim->field_count); field++) {

@@ -84,10 +84,10 @@ const struct command *queue_next(struct queue *queue, size_t *offset,
     const struct crdt_bytes **ret_arguments, size_t *ret_argument_count)
 {
     struct head head;
-    const uint8_t *at = queue->bytes.data + *offset;
     if (*offset == queue->bytes.size) {
         return NULL;
     }
+    const uint8_t *at = queue->bytes.data + *offset;
     memcpy(&head, at, sizeof head);
     at += sizeof head;
     assert(head.argument_count <= queue->argument_capacity);
