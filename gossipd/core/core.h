@@ -172,7 +172,7 @@ struct core_output {
     bool is_bulk;             /* SEND: may be dropped when the link's queue is full:
                                * comparison repairs it                             */
     enum core_mark mark;      /* STORE_MARK                                        */
-    uint64_t value;           /* STORE_MARK                                        */
+    uint64_t value;           /* STORE_MARK; SNAPSHOT: newest STORE that it covers, 0: none */
     struct crdt_dot from;     /* FETCH: the feed, and the first seq wanted         */
     size_t bytes_max;         /* FETCH: stop after the row that reaches this       */
     struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message        */

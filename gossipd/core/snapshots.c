@@ -60,6 +60,7 @@ void snapshots_go_on(struct core *core)
         return;
     }
     output->number = ++core->newest_snapshot_id;
+    output->value = core->journal.newest_number;
     core->is_snapshot_on = true;
     core->tail_bytes_covered = core->tail_bytes;
 }

@@ -153,6 +153,12 @@ static bool parse_maxmemory(struct config *config, const char *text, struct fail
         failure_say(failure, "expected a size such as 1048576, 512mb or 2gb; 0 for no limit");
 }
 
+static bool parse_snapshot(struct config *config, const char *text, struct failure *failure)
+{
+    return parse_bytes(text, &config->snapshot_bytes) ||
+        failure_say(failure, "expected a size such as 64mb; 0 for no snapshots");
+}
+
 static bool parse_bulk(struct config *config, const char *text, struct failure *failure)
 {
     uint64_t bytes = 0;
@@ -197,6 +203,8 @@ const struct config_key config_keys[] = {
     {"durability", "always", parse_durability,
         "always: reply after fsync; everysec: fsync each second; no: never"},
     {"history", "30d", parse_history, "accepted; takes effect with snapshots"},
+    {"snapshot-bytes", "64mb", parse_snapshot,
+        "batches between two snapshots of the state, for fast restarts; 0: none"},
     {"log-budget", "1gb", parse_size, "accepted; takes effect with snapshots"},
     {"unacked-log", "256mb", parse_size, "accepted; takes effect with snapshots"},
     {"maxclients", "10000", parse_clients, "clients at a time"},
