@@ -46,9 +46,9 @@ static void warn_of_unserved(const struct config *config)
         const char *reason;
     } keys[] = {
         {"http-address", "not served yet"},
-        {"history", "takes effect with the daemon's snapshots, which are not there yet"},
-        {"log-budget", "takes effect with the daemon's snapshots, which are not there yet"},
-        {"unacked-log", "takes effect with the daemon's snapshots, which are not there yet"},
+        {"history", "all history is kept: dropping needs the snapshot join, not there yet"},
+        {"log-budget", "all history is kept: dropping needs the snapshot join, not there yet"},
+        {"unacked-log", "all history is kept: dropping needs the snapshot join, not there yet"},
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (config_is_explicit(config, keys[i].key)) {

@@ -63,8 +63,8 @@ bool database_snapshot_begin(sqlite3 *handle, uint64_t number)
             numbers, NULL);
 }
 
-bool database_snapshot_add(
-    sqlite3 *handle, uint64_t number, uint64_t part, const void *data, size_t size)
+bool database_snapshot_add(sqlite3 *handle, uint64_t number, uint64_t part, const void *data,
+    size_t size, bool *ret_has_place)
 {
     sqlite3_stmt *statement = NULL;
     bool is_done = sqlite3_prepare_v2(handle,
@@ -75,7 +75,9 @@ bool database_snapshot_add(
         sqlite3_bind_int64(statement, 1, (int64_t)number);
         sqlite3_bind_int64(statement, 2, (int64_t)part);
         sqlite3_bind_blob64(statement, 3, data, size, SQLITE_STATIC);
-        is_done = sqlite3_step(statement) == SQLITE_DONE && sqlite3_changes(handle) == 1;
+        is_done = sqlite3_step(statement) == SQLITE_DONE;
+        *ret_has_place = !is_done || sqlite3_changes(handle) == 1;
+        is_done = is_done && *ret_has_place;
     }
     sqlite3_finalize(statement);
     return is_done;

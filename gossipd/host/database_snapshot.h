@@ -19,10 +19,10 @@ bool database_snapshot_open(sqlite3 *handle);
  * core's, not used twice between two starts. */
 bool database_snapshot_begin(sqlite3 *handle, uint64_t number);
 
-/* Appends a part, the first is 0. False also when database_snapshot_begin() did
- * not happen: its transaction failed. */
-bool database_snapshot_add(
-    sqlite3 *handle, uint64_t number, uint64_t part, const void *data, size_t size);
+/* Appends a part, the first is 0. False with `ret_has_place` false when
+ * database_snapshot_begin() did not happen: its transaction failed. */
+bool database_snapshot_add(sqlite3 *handle, uint64_t number, uint64_t part, const void *data,
+    size_t size, bool *ret_has_place);
 
 /* Declares it whole, with `bytes` in all, and every older one void. */
 bool database_snapshot_finish(sqlite3 *handle, uint64_t number, uint64_t bytes);

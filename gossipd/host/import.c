@@ -19,6 +19,7 @@ struct import {
     uint64_t done_bytes;
     uint64_t part;
     int fd;
+    bool has_place; /* the store knows where it stands                            */
     bool is_whole;
     bool has_more; /* to sweep                                                    */
     size_t size;   /* of the part at hand                                         */
@@ -37,6 +38,7 @@ struct import *import_new(
     import->number = number;
     import->fd = fd;
     import->bytes = bytes;
+    import->has_place = true;
     return import;
 }
 
@@ -83,7 +85,7 @@ static bool add_part(sqlite3 *handle, void *context)
 {
     struct import *import = context;
     return database_snapshot_add(
-        handle, import->number, import->part, import->data, import->size);
+        handle, import->number, import->part, import->data, import->size, &import->has_place);
 }
 
 static bool finish(sqlite3 *handle, void *context)
@@ -108,6 +110,9 @@ static enum database_result work(
             return DATABASE_FAILED;
         }
         result = database_transact(database, add_part, import, false, failure);
+        if (result == DATABASE_FAILED && !import->has_place) {
+            failure_say(failure, "the batches it stands for could not be stored");
+        }
         import->done_bytes += import->size;
         import->part++;
     } else if (!import->is_whole) {

@@ -39,6 +39,8 @@ struct simulator_stats {
     uint64_t commands;
     uint64_t steps;
     uint64_t generations;
+    uint64_t snapshots;   /* written whole                                       */
+    uint64_t loads;       /* restarts that began with one                        */
     uint64_t references;  /* documents rebuilt from scratch to compare          */
 };
 
@@ -65,6 +67,7 @@ struct simulator {
     size_t state_count;
     size_t state_capacity;
     uint64_t think_us;          /* mean pause of a client                       */
+    uint64_t snapshot_bytes;    /* between two snapshots; 0: none                */
     bool has_flushall;          /* this run's clients say FLUSHALL              */
     bool has_long_counters;     /* and seldom remove one                            */
     bool is_calm;               /* clients have stopped                         */
