@@ -8,6 +8,7 @@
 /* ---- CORE ---- */
 #define MEMBERS_MAX 50               /* full mesh: more members want an overlay    */
 #define HEARTBEAT_US 1000000         /* comparison with every live peer            */
+#define LINK_CROSSING_US 5000000     /* longer than a dial and its handshake can last */
 #define LINK_SILENT_US 3000000       /* three heartbeats missed: the link is dead  */
 #define START_WAIT_US 2000000        /* for a peer's word on what it knows of me   */
 #define BATCH_INTERVAL_US 1000       /* everysec, no: bounds signatures a second   */
@@ -81,6 +82,9 @@
 #define LINK_WRITES_PER_TURN 16      /* 2 MiB per link and loop turn                */
 #define LINK_BULK_BYTES_MAX (16u << 20) /* above, bulk is dropped: comparison repairs */
 #define LINK_QUEUE_BYTES_MAX (64u << 20) /* above, the link is closed                  */
+#define TWIN_TURN_US 2000000         /* a link of one key is not replaced before: time to be served */
+#define TWIN_LINKS 8                 /* so many in the window mean two processes    */
+#define TWIN_WINDOW_US 60000000      /* one alarm a minute                          */
 #define LINK_CONNECT_S 1.0           /* reconnect within one second                 */
 #define LINK_QUIET_US 60000000       /* between log lines about one absent member   */
 #define LINK_HANDSHAKE_S 3.0         /* as long as a silent link lives              */

@@ -236,8 +236,9 @@ CRDT_API void crdt_close(struct crdt_document *document);
  * document holds every operation ever made under it (invariant I1). Operations
  * not sealed yet move to the new generation. Errors: RANGE for 0; BUSY while a
  * transaction is open, or when the open batch cannot move, because it folds a
- * counter or the other generation has begun: load what was kept instead; NOMEM;
- * LIMIT (too many origins). */
+ * counter, the other generation has begun, or so much was merged since that a
+ * head it depends on is forgotten: load what was kept instead; NOMEM; LIMIT (too
+ * many origins). */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_set_generation(
     struct crdt_document *document, uint64_t generation);
 

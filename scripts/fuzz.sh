@@ -90,7 +90,8 @@ for harness in "${harnesses[@]}"; do
         found=$((found + 1))
         summary="$summary (FOUND)"
         tail -n 40 "$log"
-        echo "fuzz.sh: $harness found something; the input: $(grep -ao "$build/found/[^ ]*" "$log" | tail -n 1)"
+        input=$(grep -ao "$build/found/[^ ]*" "$log" | tail -n 1)
+        echo "fuzz.sh: $harness found something; the input: $input"
     fi
 done
 echo "fuzz:$summary executions in $seconds s, $found found"

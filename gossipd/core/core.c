@@ -212,16 +212,6 @@ static void replay(struct core *core, const struct core_input *input)
     core_changed(core);
 }
 
-static bool has_own_feed(const struct core *core)
-{
-    for (size_t index = 0; index < crdt_feed_count(core->document); index++) {
-        struct crdt_feed feed = crdt_feed_at(core->document, index);
-        if (feed.seq > 0 && memcmp(feed.origin.key, core->options.key, CRDT_KEY_BYTES) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* The store is in: names the generation, and lets links and then clients come. */
 static void serve(struct core *core)
 {
@@ -236,7 +226,8 @@ static void serve(struct core *core)
     core->started_us = core->now_us;
     core->durable_version++;
     core->waiting_until_us = core->now_us;
-    if (core->options.peer_count > 0 && has_own_feed(core))
+    /* A node that has written before may have lost some of it, even all. */
+    if (core->options.peer_count > 0 && core->options.generation != 0)
         core->waiting_until_us += START_WAIT_US;
     core->phase = PHASE_WAITING;
     for (size_t index = 0; index < core->options.peer_count; index++) {

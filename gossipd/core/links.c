@@ -21,11 +21,14 @@ static void refuse_link(struct core *core, uint64_t link)
         output->link = link;
 }
 
-/* Both sides keep the same one of two links: the one dialled by the smaller
- * key, or of two dialled by one side the newer. */
+/* Of two links whose dials crossed both sides keep the same one: the one dialled
+ * by the smaller key, or of two dialled by one side the newer. A link that has
+ * been up for longer crossed nothing: whoever dials now has no link, be it the
+ * peer after a restart or a second process with its key, which must not be shut
+ * out for ever. */
 static bool is_better(const struct core *core, const struct peer *peer, bool is_initiator)
 {
-    if (is_initiator == peer->is_initiator)
+    if (is_initiator == peer->is_initiator || core->now_us - peer->linked_us >= LINK_CROSSING_US)
         return true;
     bool is_self_smaller = memcmp(core->options.key, peer->member->key, CRDT_KEY_BYTES) < 0;
     return is_initiator == is_self_smaller;

@@ -71,10 +71,11 @@ static enum crdt_status seal_into(struct core *core, struct held *held)
     return CRDT_OK;
 }
 
-/* Offers to the links what may go before it is durable. */
+/* Offers to the links what may go before it is durable; nothing while the store
+ * fails, when nobody can say whether it ever will be. */
 static void send_early(struct core *core)
 {
-    if (core->ahead != AHEAD_SET)
+    if (core->ahead != AHEAD_SET || core->journal.state != JOURNAL_WORKING)
         return;
     for (struct held *held = core->journal.first; held != NULL; held = held->next) {
         if (held->ordinal == 0 || held->is_sent)

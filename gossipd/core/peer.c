@@ -51,6 +51,7 @@ void peer_link_up(struct peer *peer, uint64_t link, bool is_initiator, uint64_t 
     forget_link(peer);
     peer->link = link;
     peer->is_initiator = is_initiator;
+    peer->linked_us = now_us;
     peer->heard_us = now_us;
     peer->heartbeat_us = now_us + HEARTBEAT_US;
     peer->compared_version = UINT64_MAX;

@@ -26,6 +26,7 @@ struct peer {
     /* The link; all of it begins anew with each. */
     uint64_t link;            /* 0: none                                            */
     bool is_initiator;        /* this side dialled                                  */
+    uint64_t linked_us;       /* since when this link                               */
     uint64_t heard_us;        /* last frame                                         */
     uint64_t heartbeat_us;    /* next COMPARE                                       */
     uint64_t compared_version;/* of the document at the last COMPARE sent           */

@@ -436,7 +436,8 @@ void connections_sweep(struct loop *loop, uint64_t now_us)
         if (now_us - connection->heard_us > CLIENT_IDLE_US) {
             shrink(connection);
         }
-        if (connection->is_at_end && !connection->is_paused && now_us - connection->heard_us > CLIENT_LINGER_US) {
+        if (connection->is_at_end && !connection->is_paused
+            && now_us - connection->heard_us > CLIENT_LINGER_US) {
             shut(connection);
         }
     }

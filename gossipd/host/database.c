@@ -29,7 +29,7 @@ static const char *const statements_sql[STATEMENT_COUNT] = {
                          "signature, applied_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [STATEMENT_MARK_SET] = "INSERT OR REPLACE INTO mark (name, value) VALUES (?1, ?2)",
     [STATEMENT_MARK_GET] = "SELECT value FROM mark WHERE name = ?1",
-    [STATEMENT_REPLAY] = 
+    [STATEMENT_REPLAY] =
         "SELECT bytes, signature FROM batch WHERE place > ?1 ORDER BY place",
     [STATEMENT_FETCH] =
         "SELECT first, last, bytes, signature FROM batch WHERE key = ?1 AND generation = ?2 "
@@ -189,8 +189,12 @@ static bool open_schema(struct database *database, const char *path, const char 
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, STORE_BUSY_MS);
     database->is_synced = true;
-    if (!run(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                       "PRAGMA secure_delete = 0; PRAGMA journal_size_limit = 67108864")) {
+    /* EXTRA while the mode changes: it syncs the directory behind the deletion of
+     * the rollback journal, which could otherwise be back after a power loss and
+     * empty the store. */
+    if (!run(database, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; "
+                       "PRAGMA synchronous = FULL; PRAGMA secure_delete = 0; "
+                       "PRAGMA journal_size_limit = 67108864")) {
         return failure_say(failure, "cannot read the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
@@ -206,7 +210,8 @@ static bool open_schema(struct database *database, const char *path, const char 
         return failure_say(failure, "cannot make the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
-    return (database_snapshot_open(database->handle) && prepare(database)) || say_sqlite(database, "the store has an unknown schema", failure);
+    return (database_snapshot_open(database->handle) && prepare(database)) ||
+        say_sqlite(database, "the store has an unknown schema", failure);
 }
 
 static bool check_cluster(struct database *database, const char *path, const uint8_t *cluster_id,

@@ -201,6 +201,11 @@ static void rise(struct link *link)
     memcpy(input.key, link->handshake.their_key, sizeof input.key);
     link->loop->mesh.half_open -= link->is_initiator ? 0 : 1;
     link->state = LINK_UP;
+    link->risen_us = clock_monotonic_us();
+    if (mesh_refuses_twin(link)) {
+        link_shut(link, false);
+        return;
+    }
     if (link->is_initiator) {
         link->loop->mesh.quiet_until_us[link->peer] = 0;
     }

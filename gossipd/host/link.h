@@ -31,6 +31,7 @@ struct link {
     ev_io writable;
     ev_timer deadline;         /* of DIALLING and SHAKING                       */
     struct handshake handshake;
+    uint64_t risen_us;         /* when the key was proved                       */
     struct frame_reader reader;
     struct frame_writer writer;
     struct crdt_buffer output; /* pieces on their way to the kernel             */

@@ -335,6 +335,9 @@ bool loop_init(struct loop *loop, const struct config *config, struct identity *
     }
     cache_init(&loop->cache, &loop->memory_store, config->peer_count > 0 ? CACHE_BYTES_MAX : 0);
     watchers_init(loop);
+    /* Before there is anyone to wake us: starting forgets what was sent before. */
+    ev_async_start(loop->ev, &loop->store_async);
+    ev_async_start(loop->ev, &loop->resolve_async);
     return connections_init(loop, failure);
 }
 
@@ -345,8 +348,6 @@ int loop_run(struct loop *loop)
     }
     ev_prepare_start(loop->ev, &loop->prepare);
     ev_timer_start(loop->ev, &loop->facts_timer);
-    ev_async_start(loop->ev, &loop->store_async);
-    ev_async_start(loop->ev, &loop->resolve_async);
     ev_signal_start(loop->ev, &loop->terminate);
     ev_signal_start(loop->ev, &loop->interrupt);
     ev_run(loop->ev, 0);

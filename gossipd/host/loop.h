@@ -18,7 +18,7 @@
 #include "gossipd/host/mesh.h"
 #include "gossipd/host/listener.h"
 #include "gossipd/host/resolve.h"
-#include "gossipd/host/snapshot.h"
+#include "gossipd/host/snapshot_copy.h"
 #include "gossipd/host/store.h"
 
 /* An input or a FETCH that an output brought about: it has its turn when all

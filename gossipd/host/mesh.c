@@ -134,6 +134,43 @@ void mesh_hang_up(struct loop *loop, uint64_t id)
     }
 }
 
+/* A peer that lost its link redials once or twice within the turn; who does so
+ * again and again is not alone. */
+static void count_twin(const struct link *link, const struct link *other)
+{
+    struct mesh *all = &link->loop->mesh;
+    char key[IDENTITY_HEX_BYTES];
+    char here[SOCKET_TEXT_BYTES];
+    char there[SOCKET_TEXT_BYTES];
+    if (link->risen_us - all->twins_since_us > TWIN_WINDOW_US) {
+        all->twins = 0;
+        all->twins_since_us = link->risen_us;
+    }
+    if (++all->twins != TWIN_LINKS) {
+        return;
+    }
+    identity_key_text(link->handshake.their_key, key);
+    socket_peer_text(link->fd, here);
+    socket_peer_text(other->fd, there);
+    log_write(CORE_ALARM, "key-twice", "key=%s addresses=\"%s %s\" action=\"two processes seem "
+        "to use one node.key: stop the copy, give it a key of its own\"", key, here, there);
+}
+
+bool mesh_refuses_twin(const struct link *link)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        const struct link *other = link->loop->mesh.slots[i];
+        bool is_twin = other != NULL && other != link && other->state == LINK_UP &&
+            !other->is_initiator && !link->is_initiator &&
+            memcmp(other->handshake.their_key, link->handshake.their_key, CRDT_KEY_BYTES) == 0;
+        if (is_twin && link->risen_us - other->risen_us < TWIN_TURN_US) {
+            count_twin(link, other);
+            return true;
+        }
+    }
+    return false;
+}
+
 void mesh_turn(struct loop *loop)
 {
     struct link *link = loop->mesh.visit;

@@ -12,6 +12,8 @@ struct mesh {
     uint64_t serial;
     uint64_t quiet_until_us[MEMBERS_MAX]; /* per peer: no line about failed dials */
     struct link *visit;        /* with output that waits, or closed             */
+    unsigned twins;            /* links refused since `twins_since_us`          */
+    uint64_t twins_since_us;
     struct handshake_identity identity;
     struct listener listener;
 };
@@ -27,6 +29,11 @@ bool mesh_listen(struct loop *loop, struct failure *failure);
 void mesh_dial(struct loop *loop, size_t peer);
 void mesh_send(struct loop *loop, uint64_t id, bool is_bulk, struct crdt_bytes bytes);
 void mesh_hang_up(struct loop *loop, uint64_t id);
+
+/* Whether a link that was dialled by a peer has to wait because another one of the
+ * same key has just been taken: two processes with one key would throw each other
+ * out before anything is said. Raises the alarm when it goes on. */
+bool mesh_refuses_twin(const struct link *link);
 
 /* Takes the answers of the resolver. */
 void mesh_resolved(struct loop *loop);

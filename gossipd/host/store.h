@@ -24,7 +24,8 @@ bool store_start(struct database *database, const struct crdt_memory *memory,
  * thread and closes the database. */
 void store_stop(struct store *store);
 
-/* Queues a STORE, a STORE_MARK, or the place where a SNAPSHOT stands. False: memory is out, nothing was queued. */
+/* Queues a STORE, a STORE_MARK, or the place where a SNAPSHOT stands.
+ * False: memory is out, nothing was queued. */
 bool store_append(
     struct store *store, const struct core_output *output, enum core_durability durability);
 /* Queues a FETCH. It sees every row appended before it. */

@@ -195,6 +195,7 @@ struct crdt_pending_item {
     uint64_t first_seq;
     uint8_t *bytes;
     size_t size;
+    struct crdt_dot missing;  /* found last: cannot be applied before this is       */
     bool is_new;              /* came with the merge at hand                        */
     bool is_refused;          /* its predecessors came and it contradicts them      */
 };

@@ -189,6 +189,7 @@ struct merge {
     size_t applied_capacity;
     struct crdt_join join;
     bool has_joined;
+    uint64_t feeds_version;      /* when it began                                  */
 };
 
 static enum crdt_status apply_and_note(
@@ -217,7 +218,7 @@ static enum crdt_status merge_batch(struct merge *merge, const struct crdt_heade
         return is_known ? CRDT_OK : apply_and_note(merge, header, deps);
     if (status != CRDT_ERR_GAP)
         return status;
-    status = crdt_pending_keep(document, &header->batch);
+    status = crdt_pending_keep(document, &header->batch, &missing);
     if (status == CRDT_ERR_LIMIT) {
         document->missing = missing;
         status = CRDT_ERR_GAP;
@@ -233,7 +234,8 @@ static enum crdt_status merge_waiting(
     struct crdt_document *document = merge->document;
     struct crdt_pending_item *item =
         crdt_pending_find(document, origin, crdt_applied(document, origin) + 1);
-    if (item == NULL || item->is_refused)
+    if (item == NULL || item->is_refused ||
+        crdt_applied(document, &item->missing.origin) < item->missing.seq)
         return CRDT_OK;
     struct crdt_bytes bytes = {.data = item->bytes, .size = item->size};
     struct crdt_header header;
@@ -243,8 +245,10 @@ static enum crdt_status merge_waiting(
     enum crdt_status status = crdt_header_read(&bytes, &header);
     assert(status == CRDT_OK);
     status = crdt_header_check(document, &header, &deps, &is_known, &missing);
-    if (status == CRDT_ERR_GAP)
+    if (status == CRDT_ERR_GAP) {
+        item->missing = missing;
         return CRDT_OK;
+    }
     if (status == CRDT_OK) {
         size_t count = document->journal.count;
         status = apply_and_note(merge, &header, deps);
@@ -261,12 +265,14 @@ static enum crdt_status merge_waiting(
     return CRDT_OK;
 }
 
-/* Goes on until nothing that waits can be applied. */
+/* Goes on until nothing that waits can be applied. Where C stands as it did
+ * before the merge, nothing can. */
 static enum crdt_status merge_all_waiting(struct merge *merge)
 {
     const struct crdt_pending *pending = &merge->document->pending;
     enum crdt_status status = CRDT_OK;
-    bool has_applied = pending->count > 0;
+    bool has_applied =
+        pending->count > 0 && merge->document->feeds.version != merge->feeds_version;
     while (has_applied && status == CRDT_OK) {
         has_applied = false;
         for (size_t i = 0; i < pending->count && status == CRDT_OK; i++) {
@@ -328,7 +334,7 @@ enum crdt_status crdt_merge(struct crdt_document *document, struct crdt_bytes by
     if (document->transaction.is_open)
         return CRDT_ERR_BUSY;
     assert(document->journal.count == 0);
-    struct merge merge = {.document = document};
+    struct merge merge = {.document = document, .feeds_version = document->feeds.version};
     struct crdt_hlc hlc = document->hlc;
     enum crdt_status status;
     if (is_snapshot(bytes)) {

@@ -53,8 +53,8 @@ static void free_item(struct crdt_document *document, struct crdt_pending_item *
     crdt_memory_free(memory, item, sizeof *item);
 }
 
-enum crdt_status crdt_pending_keep(
-    struct crdt_document *document, const struct crdt_batch *batch)
+enum crdt_status crdt_pending_keep(struct crdt_document *document,
+    const struct crdt_batch *batch, const struct crdt_dot *missing)
 {
     struct crdt_pending *pending = &document->pending;
     const struct crdt_memory *memory = crdt_memory_of(document);
@@ -80,6 +80,7 @@ enum crdt_status crdt_pending_keep(
         .first_seq = batch->first_seq,
         .bytes = bytes,
         .size = batch->bytes.size,
+        .missing = *missing,
         .is_new = true};
     memmove(pending->items + place + 1, pending->items + place,
         (pending->count - place) * sizeof(struct crdt_pending_item *));

@@ -5,10 +5,10 @@
 
 #include "libcrdt/document/batch.h"
 
-/* Keeps a copy; what waits already is not kept twice. LIMIT when it does not
- * fit into the bound, NOMEM. */
-CRDT_MUST_CHECK enum crdt_status crdt_pending_keep(
-    struct crdt_document *document, const struct crdt_batch *batch);
+/* Keeps a copy of a batch that waits for `missing`; what waits already is not
+ * kept twice. LIMIT when it does not fit into the bound, NOMEM. */
+CRDT_MUST_CHECK enum crdt_status crdt_pending_keep(struct crdt_document *document,
+    const struct crdt_batch *batch, const struct crdt_dot *missing);
 
 /* The waiting batch of this origin that begins at `seq`, or NULL. */
 struct crdt_pending_item *crdt_pending_find(

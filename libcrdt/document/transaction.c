@@ -51,7 +51,6 @@ void crdt_abort(struct crdt_transaction *transaction)
     crdt_journal_undo(document, 0);
     crdt_open_cut(document, &transaction->before);
     crdt_buffer_clear(&document->changes);
-    document->state_version++;
 }
 
 static void take_back(
@@ -78,7 +77,6 @@ enum crdt_status crdt_transaction_write(
         status = crdt_changes_keep(document, op);
     if (status != CRDT_OK)
         take_back(document, journal_count, &mark);
-    document->state_version++;
     return status;
 }
 
@@ -99,7 +97,6 @@ enum crdt_status crdt_transaction_add_to(struct crdt_transaction *transaction,
         status = crdt_changes_keep(document, &told);
     if (status != CRDT_OK)
         crdt_journal_undo(document, journal_count);
-    document->state_version++;
     return status;
 }
 

@@ -68,6 +68,7 @@ START_TEST(what_peers_wrote_while_the_store_failed_is_stored_in_its_order)
     pump.nodes[0].is_store_failing = false;
     pump_run(&pump, 3000000);
     pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 1000000); /* a peer's word on what it knows comes first           */
     ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_DROPPED], 0);
     ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SERVING], 1);
     ck_assert_str_eq(pump_ask(&pump, 0, "GET k"), "$2\r\n20\r\n");
@@ -197,6 +198,25 @@ START_TEST(own_batches_that_a_peer_knows_and_the_store_lost_end_the_generation)
 }
 END_TEST
 
+START_TEST(a_row_that_cannot_be_replayed_ends_the_generation)
+{
+    begin(2, CORE_ALWAYS);
+    for (int count = 0; count < 3; count++)
+        pump_ask(&pump, 0, "INCR k");
+    pump_run(&pump, 100000);
+    uint64_t before = generation(0);
+    /* The peer, who knows better, cannot be asked. */
+    pump_cut(&pump, 0, 1, true);
+    pump.nodes[0].rows[pump.nodes[0].row_count - 1].batch.size--;
+    pump_restart(&pump, 0, SIZE_MAX);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_DROPPED], 1);
+    ck_assert_uint_ne(generation(0), before);
+    pump_run(&pump, 2100000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":3\r\n");
+    end();
+}
+END_TEST
+
 START_TEST(an_empty_store_gets_everything_back)
 {
     begin(3, CORE_ALWAYS);
@@ -316,6 +336,7 @@ int main(void)
     tcase_add_test(tests, without_peers_that_answer_writes_wait_two_seconds);
     tcase_add_test(tests, a_crash_after_going_ahead_begins_a_generation);
     tcase_add_test(tests, own_batches_that_a_peer_knows_and_the_store_lost_end_the_generation);
+    tcase_add_test(tests, a_row_that_cannot_be_replayed_ends_the_generation);
     tcase_add_test(tests, an_empty_store_gets_everything_back);
     tcase_add_test(tests, a_clean_stop_keeps_the_generation_in_everysec);
     tcase_add_test(tests, a_row_that_is_not_durable_is_not_served_from_the_store);

@@ -111,6 +111,19 @@ START_TEST(write_after_a_slightly_later_stamp_wins_over_it)
 END_TEST
 
 /* I11: accepted, not adopted. */
+START_TEST(write_passes_a_stamp_seen_since_the_last_own_write)
+{
+    write_now_ms = 1000;
+    assign(b, PATH("other"), "x");
+    write_now_ms = 31000;
+    assign(a, PATH("k"), "half a minute ahead");
+    sync_both(a, b);
+    write_now_ms = 1000;
+    assign(b, PATH("other"), "y");
+    ck_assert_uint_gt(hlc_of(b, PATH("other"), 0), hlc_of(b, PATH("k"), 0));
+}
+END_TEST
+
 START_TEST(stamp_of_a_clock_a_year_ahead_is_accepted_and_not_adopted)
 {
     const uint64_t year_ms = UINT64_C(365) * 24 * 3600 * 1000;
@@ -179,6 +192,7 @@ int main(void)
     tcase_add_test(tests, write_that_saw_them_replaces_all_concurrent_values);
     tcase_add_test(tests, stamp_carries_milliseconds_and_grows_within_one);
     tcase_add_test(tests, write_after_a_slightly_later_stamp_wins_over_it);
+    tcase_add_test(tests, write_passes_a_stamp_seen_since_the_last_own_write);
     tcase_add_test(tests, stamp_of_a_clock_a_year_ahead_is_accepted_and_not_adopted);
     tcase_add_test(tests, node_whose_own_stamp_ran_a_year_ahead_stamps_from_the_clock_again);
     tcase_add_test(tests, values_are_bytes_of_any_kind_the_empty_one_too);

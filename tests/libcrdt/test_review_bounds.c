@@ -39,7 +39,7 @@ static void change_elements(
 
 START_TEST(search_ends_after_a_full_set_was_exchanged_and_came_back)
 {
-    enum { SEEDS = 200 };
+    enum { SEEDS = 20 };
     for (uint32_t seed = 0; seed < SEEDS; seed++)
         for (uint8_t count = 10; count <= 14; count++) {
             struct crdt_options options = document_options(1, 1);
@@ -93,7 +93,86 @@ START_TEST(path_beyond_every_limit_names_nothing)
 }
 END_TEST
 
+START_TEST(keys_of_a_path_share_one_limit)
+{
+    static uint8_t half[CRDT_PATH_BYTES_MAX / 2];
+    struct crdt_bytes keys[] = {{half, sizeof half}, {half, sizeof half}, {half, 1}};
+    struct crdt_document *document = document_new(1, 1);
+    struct crdt_transaction *transaction = begin(document);
+    OK(crdt_flag_enable(transaction, (struct crdt_path){keys, 2}));
+    ck_assert_int_eq(
+        crdt_flag_enable(transaction, (struct crdt_path){keys, 3}), CRDT_ERR_LIMIT);
+    ck_assert_int_eq(
+        crdt_set_add(transaction, (struct crdt_path){keys, 2}, keys[2]), CRDT_ERR_LIMIT);
+    crdt_commit(transaction);
+    crdt_close(document);
+}
+END_TEST
+
+START_TEST(summary_out_of_order_is_refused)
+{
+    struct crdt_dot dots[2] = {
+        {document_origin(3, 1), 1}, {document_origin(2, 1), 1}}, out[2];
+    struct crdt_document *document = document_new(1, 1);
+    struct crdt_buffer summary = {0}, delta = {0};
+    size_t count;
+    for (int i = 0; i < 2; i++) {
+        crdt_buffer_clear(&summary);
+        OK(crdt_summary_write(dots, 2, &summary));
+        struct crdt_bytes bytes = crdt_buffer_bytes(&summary);
+        ck_assert_int_eq(crdt_summary_read(bytes, out, 2, &count), CRDT_ERR_MALFORMED);
+        ck_assert_int_eq(crdt_diff(document, bytes, &delta), CRDT_ERR_MALFORMED);
+        ck_assert_int_eq(crdt_gc(document, &bytes, 1), CRDT_ERR_MALFORMED);
+        dots[1] = dots[0];
+    }
+    crdt_buffer_close(&summary);
+    crdt_buffer_close(&delta);
+    crdt_close(document);
+}
+END_TEST
+
 /* ---- merges that fail ---- */
+
+/* 128 heads are kept: that of the first batch is the oldest one. */
+START_TEST(failed_merge_forgets_no_head)
+{
+    enum { BATCHES = 129 };
+    struct crdt_document *reader = document_new(1, 1);
+    struct crdt_document *one = document_new(2, 1), *other = document_new(2, 1);
+    struct crdt_buffer delta = {0}, forked;
+    add(other, PATH("n"), 2);
+    forked = sealed(other);
+    for (int i = 0; i < BATCHES; i++) {
+        add(one, PATH("n"), 1);
+        struct crdt_buffer batch = sealed(one);
+        OK(merge(reader, &batch));
+        crdt_buffer_close(&batch);
+    }
+    ck_assert_int_eq(merge(reader, &forked), CRDT_ERR_FORK);
+    add(one, PATH("n"), 1);
+    struct crdt_buffer next = sealed(one);
+    OK(crdt_buffer_append(&delta, next.data, next.size));
+    /* By then the head of the first batch is gone, so another feed must fail. */
+    struct crdt_document *third = document_new(3, 1), *twin = document_new(3, 1);
+    add(third, PATH("n"), 1);
+    sync_to(third, reader);
+    add(twin, PATH("n"), 2);
+    struct crdt_buffer bad = sealed(twin);
+    OK(crdt_buffer_append(&delta, bad.data, bad.size));
+    ck_assert_int_eq(merge(reader, &delta), CRDT_ERR_FORK);
+    ck_assert_int_eq(merge(reader, &forked), CRDT_ERR_FORK);
+    OK(merge(reader, &next));
+    crdt_buffer_close(&bad);
+    crdt_buffer_close(&next);
+    crdt_buffer_close(&delta);
+    crdt_buffer_close(&forked);
+    crdt_close(third);
+    crdt_close(twin);
+    crdt_close(reader);
+    crdt_close(one);
+    crdt_close(other);
+}
+END_TEST
 
 static void append(struct crdt_buffer *delta, struct crdt_buffer *part)
 {
@@ -189,7 +268,78 @@ START_TEST(failed_merge_does_not_move_the_clock)
 }
 END_TEST
 
+static uint64_t next_stamp_ms(struct crdt_document *document)
+{
+    struct crdt_version version;
+    assign(document, PATH("own"), "v");
+    OK(crdt_register_version(document, PATH("own"), 0, &version));
+    return version.hlc >> 16;
+}
+
+START_TEST(clock_adopts_a_joined_stamp_unless_it_is_far_ahead)
+{
+    static const struct {
+        uint64_t seen_ms, then_ms;
+    } cases[] = {{30000, 30000}, {61000, 61000}, {61001, 1000}};
+    for (size_t i = 0; i < 6; i++) {
+        struct crdt_document *ahead = document_new(2, 1);
+        struct crdt_document *reader = document_new(1, 1);
+        write_now_ms = cases[i / 2].seen_ms;
+        assign(ahead, PATH("r"), "ahead");
+        write_now_ms = 1000;
+        struct crdt_buffer bytes = i % 2 == 0 ? snapshot_of(ahead) : sealed(ahead);
+        OK(merge(reader, &bytes));
+        ck_assert_uint_eq(next_stamp_ms(reader), cases[i / 2].then_ms);
+        crdt_buffer_close(&bytes);
+        crdt_close(ahead);
+        crdt_close(reader);
+    }
+}
+END_TEST
+
+START_TEST(stamp_far_ahead_does_not_turn_the_own_clock_back)
+{
+    struct crdt_document *ahead = document_new(2, 1);
+    struct crdt_document *writer = document_new(1, 1);
+    write_now_ms = 30000;
+    ck_assert_uint_eq(next_stamp_ms(writer), 30000);
+    write_now_ms = 200000;
+    assign(ahead, PATH("r"), "ahead");
+    write_now_ms = 1000;
+    sync_to(ahead, writer);
+    ck_assert_uint_eq(next_stamp_ms(writer), 30000);
+    crdt_close(ahead);
+    crdt_close(writer);
+}
+END_TEST
+
 /* ---- generations ---- */
+
+START_TEST(open_batch_goes_on_after_it_moved)
+{
+    struct crdt_document *document = document_new(1, 1);
+    struct crdt_document *peer = document_new(2, 1);
+    for (int i = 0; i < 2; i++) {
+        add(document, PATH("n"), 1);
+        struct crdt_buffer batch = sealed(document);
+        OK(merge(peer, &batch));
+        crdt_buffer_close(&batch);
+    }
+    note(document);
+    add(document, PATH("n"), 10);
+    struct crdt_transaction *transaction = begin(document);
+    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 2));
+    crdt_abort(transaction);
+    OK(crdt_set_generation(document, 2));
+    add(document, PATH("n"), 100);
+    ck_assert_uint_eq(crdt_open_records(document), 2);
+    sync_to(document, peer);
+    ck_assert_int_eq(crdt_counter_value(peer, PATH("n")), 112);
+    ck_assert(is_same(document, peer));
+    crdt_close(document);
+    crdt_close(peer);
+}
+END_TEST
 
 START_TEST(waiting_batch_of_a_generation_named_later_is_news_of_a_loss)
 {
@@ -290,9 +440,15 @@ int main(void)
     tcase_add_test(bounds, signed_head_before_a_number_without_sign_is_refused);
     tcase_add_test(bounds, search_ends_after_a_full_set_was_exchanged_and_came_back);
     tcase_add_test(bounds, path_beyond_every_limit_names_nothing);
+    tcase_add_test(bounds, keys_of_a_path_share_one_limit);
+    tcase_add_test(bounds, summary_out_of_order_is_refused);
+    tcase_add_test(bounds, failed_merge_forgets_no_head);
     tcase_add_test(bounds, failed_merge_keeps_nothing_waiting);
     tcase_add_test(bounds, failed_merge_keeps_what_waited_before_it);
     tcase_add_test(bounds, failed_merge_does_not_move_the_clock);
+    tcase_add_test(bounds, clock_adopts_a_joined_stamp_unless_it_is_far_ahead);
+    tcase_add_test(bounds, stamp_far_ahead_does_not_turn_the_own_clock_back);
+    tcase_add_test(bounds, open_batch_goes_on_after_it_moved);
     tcase_add_test(bounds, waiting_batch_of_a_generation_named_later_is_news_of_a_loss);
     tcase_add_test(bounds, open_batch_that_folds_stays_where_it_is);
     tcase_add_test(bounds, open_batch_under_amnesia_is_not_sealed_by_anything);

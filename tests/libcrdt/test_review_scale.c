@@ -116,6 +116,110 @@ START_TEST(tip_that_names_an_origin_twice_is_refused)
 }
 END_TEST
 
+/* Reads a snapshot of one feed with `seq` 5 and these values. */
+static enum crdt_status load_values(struct crdt_buffer *values)
+{
+    struct crdt_buffer snapshot = begin_snapshot(1, 5, NULL, 0);
+    OK(crdt_buffer_append(&snapshot, values->data, values->size));
+    crdt_buffer_clear(values);
+    end_snapshot(&snapshot);
+    struct crdt_options options = document_options(2, 1);
+    struct crdt_document *document = NULL;
+    enum crdt_status status = crdt_load(&options, crdt_buffer_bytes(&snapshot), &document);
+    crdt_close(document);
+    crdt_buffer_close(&snapshot);
+    return status;
+}
+
+/* One contribution or dot, with `key` under the root unless it is NULL. */
+static void write_value(struct crdt_buffer *values, enum crdt_type type, uint64_t shared,
+    const char *key, uint64_t seq)
+{
+    OK(crdt_write_uint(values, (uint64_t)type));
+    OK(crdt_write_uint(values, shared));
+    OK(crdt_write_uint(values, key != NULL));
+    if (key != NULL)
+        OK(crdt_write_bytes(values, crdt_text(key)));
+    OK(crdt_write_uint(values, 1));
+    OK(crdt_write_uint(values, 0));
+    OK(crdt_write_uint(values, seq));
+}
+
+static void write_amount(struct crdt_buffer *values, uint64_t later, int64_t amount)
+{
+    OK(crdt_write_uint(values, later));
+    OK(crdt_write_int(values, amount));
+}
+
+START_TEST(snapshot_with_values_in_another_order_is_refused)
+{
+    struct crdt_buffer values = {0};
+    write_value(&values, CRDT_GCOUNTER, 0, "a", 1);
+    write_amount(&values, 0, 1);
+    write_value(&values, CRDT_FLAG, 1, NULL, 2);
+    write_value(&values, CRDT_FLAG, 0, "b", 3);
+    OK(load_values(&values));
+    write_value(&values, CRDT_FLAG, 0, "a", 2);
+    write_value(&values, CRDT_GCOUNTER, 1, NULL, 1);
+    write_amount(&values, 0, 1);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    write_value(&values, CRDT_FLAG, 0, "b", 2);
+    write_value(&values, CRDT_FLAG, 0, "a", 1);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    write_value(&values, CRDT_FLAG, 0, "a", 1);
+    write_value(&values, CRDT_FLAG, 1, NULL, 2);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    write_value(&values, CRDT_FLAG, 0, "a", 1);
+    write_value(&values, CRDT_FLAG, 0, "b", 1);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    /* "a" again though it could have been shared. */
+    write_value(&values, CRDT_REGISTER, 0, "a", 1);
+    OK(crdt_write_uint(&values, 1 << 16));
+    OK(crdt_write_bytes(&values, crdt_text("v")));
+    write_value(&values, CRDT_FLAG, 0, "a", 2);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    /* The element "e" of the set "a", then the flag "a", "e": two keys shared,
+     * or, which is refused, one of them written again. */
+    for (int again = 0; again < 2; again++) {
+        OK(crdt_write_uint(&values, CRDT_SET));
+        OK(crdt_write_uint(&values, 0));
+        OK(crdt_write_uint(&values, 2));
+        OK(crdt_write_bytes(&values, crdt_text("a")));
+        OK(crdt_write_bytes(&values, crdt_text("e")));
+        OK(crdt_write_uint(&values, 1));
+        OK(crdt_write_uint(&values, 0));
+        OK(crdt_write_uint(&values, 1));
+        if (again == 0)
+            write_value(&values, CRDT_FLAG, 2, NULL, 2);
+        else
+            write_value(&values, CRDT_FLAG, 1, "e", 2);
+        ck_assert_int_eq(
+            load_values(&values), again == 0 ? CRDT_OK : CRDT_ERR_MALFORMED);
+    }
+    crdt_buffer_close(&values);
+}
+END_TEST
+
+START_TEST(snapshot_with_impossible_amounts_is_refused)
+{
+    struct crdt_buffer values = {0};
+    write_value(&values, CRDT_GCOUNTER, 0, "a", 1);
+    write_amount(&values, 0, -1);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    write_value(&values, CRDT_COUNTER, 0, "a", 2);
+    write_amount(&values, 4, -1);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    write_value(&values, CRDT_COUNTER, 0, "a", 2);
+    write_amount(&values, 3, -1);
+    OK(load_values(&values));
+    write_value(&values, CRDT_FLAG, 0, "a", 6);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    write_value(&values, CRDT_FLAG, 0, "a", 0);
+    ck_assert_int_eq(load_values(&values), CRDT_ERR_MALFORMED);
+    crdt_buffer_close(&values);
+}
+END_TEST
+
 START_TEST(join_takes_the_later_fold_of_every_contribution)
 {
     struct crdt_document *author = document_new(1, 1);
@@ -191,8 +295,8 @@ START_TEST(snapshot_orders_keys_that_begin_alike)
     enum { KEYS = sizeof keys / sizeof keys[0] };
     struct crdt_document *up = document_new(1, 1), *down = document_new(2, 1);
     struct crdt_transaction *transaction = begin(up);
-    for (size_t i = 0; i < KEYS; i++)
-        OK(crdt_set_add(transaction, crdt_root(), crdt_text(keys[i])));
+    for (size_t i = KEYS; i > 0; i--)
+        OK(crdt_set_add(transaction, crdt_root(), crdt_text(keys[i - 1])));
     OK(crdt_set_add(transaction, crdt_root(), (struct crdt_bytes){"a\0", 2}));
     crdt_commit(transaction);
     sync_to(up, down);
@@ -234,6 +338,8 @@ int main(void)
     TCase *scale = tcase_create("scale");
     tcase_add_test(scale, element_with_many_dots_takes_memory_like_its_bytes);
     tcase_add_test(scale, tip_that_names_an_origin_twice_is_refused);
+    tcase_add_test(scale, snapshot_with_values_in_another_order_is_refused);
+    tcase_add_test(scale, snapshot_with_impossible_amounts_is_refused);
     tcase_add_test(scale, join_takes_the_later_fold_of_every_contribution);
     tcase_add_test(scale, versions_of_a_register_come_winner_first);
     tcase_add_test(scale, snapshot_orders_keys_that_begin_alike);

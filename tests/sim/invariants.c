@@ -173,6 +173,7 @@ void invariants_step(struct simulator *sim, size_t node, const struct core_outpu
     self->context = context;
     if (sim->is_broken || crdt_open_records(document) > 0)
         return;
+    oracle_compare(sim, node, false);
     if (sim->stats.steps % SAMPLE_STATES == 0)
         invariants_state(sim, node);
     if (sim->stats.steps % SAMPLE_REFERENCE == 0)

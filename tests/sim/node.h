@@ -6,6 +6,7 @@
 #include "gossipd/core/core.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/agenda.h"
+#include "tests/sim/oracle.h"
 #include "tests/sim/registry.h"
 #include "tests/sim/workload.h"
 
@@ -36,6 +37,7 @@ struct node {
     /* What the checks remember. */
     size_t self;                 /* own origin; ORIGIN_COUNT_MAX: none          */
     struct vector context;
+    struct oracle oracle;
     size_t feeds[ORIGIN_COUNT_MAX]; /* feed index -> origin                     */
     size_t feed_count;
 };

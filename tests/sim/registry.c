@@ -1,6 +1,7 @@
 #include "tests/sim/registry.h"
 
 #include "tests/sim/array.h"
+#include "tests/sim/records.h"
 
 size_t registry_origin(struct registry *registry, const struct crdt_origin *origin)
 {
@@ -76,11 +77,19 @@ const char *registry_take(struct registry *registry, const struct crdt_batch *ba
     return NULL;
 }
 
+/* Forgets the last batch. */
+static void registry_drop(struct known_origin *known, size_t last)
+{
+    free(known->batches[last].bytes);
+    records_free(known->batches[last].records);
+    known->batch_count = last;
+}
+
 uint64_t registry_crash(struct registry *registry, size_t origin)
 {
     struct known_origin *known = &registry->origins[origin];
     while (known->batch_count > 0 && !known->batches[known->batch_count - 1].is_public)
-        free(known->batches[--known->batch_count].bytes);
+        registry_drop(known, known->batch_count - 1);
     return known->batch_count == 0 ? 0 : known->batches[known->batch_count - 1].last_seq;
 }
 
@@ -88,8 +97,8 @@ void registry_close(struct registry *registry)
 {
     for (size_t i = 0; i < registry->origin_count; i++) {
         struct known_origin *known = &registry->origins[i];
-        for (size_t j = 0; j < known->batch_count; j++)
-            free(known->batches[j].bytes);
+        while (known->batch_count > 0)
+            registry_drop(known, known->batch_count - 1);
         free(known->batches);
     }
     *registry = (struct registry){ 0 };

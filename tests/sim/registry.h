@@ -17,6 +17,8 @@ struct vector {
     uint64_t seq[ORIGIN_COUNT_MAX];
 };
 
+struct records;
+
 struct known_batch {
     uint64_t first_seq;
     uint64_t last_seq;
@@ -24,6 +26,7 @@ struct known_batch {
     uint8_t *bytes;
     size_t size;
     bool is_public;      /* durable somewhere or sent: its name is taken       */
+    struct records *records; /* its operations, once somebody has asked; NULL   */
     bool has_deps;
     struct vector deps;  /* what its author had applied at its last operation,
                           * as the simulator saw it, not as the batch says     */

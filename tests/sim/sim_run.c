@@ -64,11 +64,12 @@ static void print_totals(const struct run_totals *totals)
     double elapsed = seconds_now() - totals->started_s;
     printf("%" PRIu64 " seeds, %" PRIu64 " operations, %.0f simulated seconds, %.0f s,"
            " %.0f operations/s, %" PRIu64 " steps, %" PRIu64 " generations, %" PRIu64
-           " references, %" PRIu64 " snapshots, %" PRIu64 " loads; faults:",
+           " references, %" PRIu64 " oracles, %" PRIu64 " snapshots, %" PRIu64 " loads;"
+           " faults:",
         totals->seeds, totals->stats.operations, totals->simulated_s, elapsed,
         elapsed > 0 ? (double)totals->stats.operations / elapsed : 0.0, totals->stats.steps,
-        totals->stats.generations, totals->stats.references, totals->stats.snapshots,
-        totals->stats.loads);
+        totals->stats.generations, totals->stats.references, totals->stats.oracles,
+        totals->stats.snapshots, totals->stats.loads);
     for (size_t i = 0; i < FAULT_COUNT; i++)
         if (totals->faults[i] > 0)
             printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
@@ -103,6 +104,7 @@ static bool run_once(const struct run_options *options, uint64_t seed,
     totals->stats.references += sim.stats.references;
     totals->stats.snapshots += sim.stats.snapshots;
     totals->stats.loads += sim.stats.loads;
+    totals->stats.oracles += sim.stats.oracles;
     for (size_t i = 0; i < FAULT_COUNT; i++)
         totals->faults[i] += sim.faults.counts[i];
     *ret_checksum = sim.checksum;

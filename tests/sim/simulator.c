@@ -241,6 +241,8 @@ void simulator_play(struct simulator *sim)
         invariants_promises(sim);
     for (size_t i = 0; i < sim->node_count && !sim->is_broken; i++)
         invariants_reference(sim, i);
+    for (size_t i = 0; i < sim->node_count && !sim->is_broken; i++)
+        oracle_compare(sim, i, true);
     if (!sim->is_broken)
         invariants_values(sim);
 }
@@ -250,6 +252,7 @@ void simulator_close(struct simulator *sim)
     for (size_t i = 0; i < sim->node_count; i++) {
         node_close(sim, i);
         disk_close(&sim->nodes[i].disk);
+        oracle_close(&sim->nodes[i].oracle);
         for (size_t slot = 0; slot < CLIENT_COUNT; slot++) {
             struct client *client = &sim->nodes[i].clients[slot];
             if (client->reply.memory.reallocate == NULL)

@@ -41,6 +41,7 @@ struct simulator_stats {
     uint64_t generations;
     uint64_t snapshots;   /* written whole                                       */
     uint64_t loads;       /* restarts that began with one                        */
+    uint64_t oracles;     /* states compared with the oracle                    */
     uint64_t references;  /* documents rebuilt from scratch to compare          */
 };
 

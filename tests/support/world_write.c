@@ -61,15 +61,32 @@ static int64_t random_amount(struct choice *choice)
     return (int64_t)choice_below(choice, 13) - 3;
 }
 
-/* The newest own contribution, made in the open batch, live and unfolded, that
- * an increment joins instead of taking a dot; NULL when there is none, or when
- * the amount would no longer fit. */
-static struct oracle_op *joinable(struct world *world, struct world_replica *replica,
+/* One contribution of the document's own origin. */
+struct contribution {
+    uint64_t seq;
+    struct crdt_origin origin;
+    int64_t amount;
+};
+
+static bool find_contribution(void *context, const struct crdt_entry *entry)
+{
+    struct contribution *wanted = context;
+    if (entry->dot.seq != wanted->seq ||
+        crdt_origin_compare(&entry->dot.origin, &wanted->origin) != 0)
+        return true;
+    wanted->amount = entry->amount;
+    return false;
+}
+
+/* The own contribution, made in the open batch, live and unfolded, that the
+ * increment `add` has joined instead of taking a dot. Which one, and whether any,
+ * is the document's choice; so the one is found that has grown by the amount. */
+static struct oracle_op *joined_by(struct world *world, struct world_replica *replica,
     const struct oracle_op *add)
 {
+    struct crdt_path path = {add->path.keys, add->path.count};
     struct oracle_context context = world_effective(replica);
     oracle_live(&world->oracle, &context, &world->live);
-    struct oracle_op *newest = NULL;
     for (size_t i = 0; i < world->live.count; i++) {
         const struct oracle_entry *entry = &world->live.items[i];
         const struct oracle_op *put = entry->put;
@@ -77,15 +94,15 @@ static struct oracle_op *joinable(struct world *world, struct world_replica *rep
             put->type != add->type || !oracle_path_is_equal(&put->path, &add->path) ||
             entry->version != put->seq)
             continue;
-        if (newest == NULL || put->seq > newest->seq)
-            newest = &world->oracle.ops[put - world->oracle.ops];
+        struct contribution now = {put->seq, crdt_self(replica->document), put->amount};
+        claim(crdt_visit(replica->document, path, find_contribution, &now) == CRDT_OK);
+        struct crdt_sum sum = crdt_sum_add((struct crdt_sum){0, 0}, put->amount);
+        int64_t grown;
+        if (crdt_sum_int64(crdt_sum_add(sum, add->amount), &grown) == CRDT_OK &&
+            grown == now.amount)
+            return &world->oracle.ops[put - world->oracle.ops];
     }
-    int64_t sum;
-    if (newest == NULL ||
-        crdt_sum_int64(crdt_sum_add(crdt_sum_add((struct crdt_sum){0, 0}, newest->amount),
-                           add->amount), &sum) != CRDT_OK)
-        return NULL;
-    return newest;
+    return NULL;
 }
 
 /* Own live contributions up to `op->folded`: fills in the fold they make.
@@ -164,11 +181,13 @@ static void write_add(struct world *world, struct world_replica *replica,
     } else {
         claim(crdt_counter_add(transaction, path, op->amount) == CRDT_OK);
     }
-    struct oracle_op *joined = joinable(world, replica, op);
-    if (joined != NULL)
-        joined->amount += op->amount;
-    else
+    if (crdt_open_records(replica->document) != replica->open_records) {
         append_op(world, replica, op);
+        return;
+    }
+    struct oracle_op *joined = joined_by(world, replica, op);
+    claim(joined != NULL);
+    joined->amount += op->amount;
 }
 
 static void write_fold(struct world *world, struct world_replica *replica,

@@ -82,6 +82,26 @@ enum crdt_status call_arity_error(struct call *call)
     return call_error(call, text_end(&text));
 }
 
+enum crdt_status call_remove_each(
+    struct call *call, size_t first, struct crdt_path (*path_of)(struct call *, size_t))
+{
+    struct crdt_transaction *transaction;
+    enum crdt_status status = CRDT_OK;
+    int64_t removed = 0;
+    for (size_t i = first; i < call->argument_count && status == CRDT_OK; i++) {
+        struct crdt_path path = path_of(call, i);
+        if (call_types(call, path) == 0) {
+            continue;
+        }
+        removed++;
+        status = call_write(call, &transaction);
+        if (status == CRDT_OK) {
+            status = crdt_remove(transaction, path, CRDT_ANY);
+        }
+    }
+    return status == CRDT_OK ? resp_integer(call->reply, removed) : status;
+}
+
 enum crdt_status call_ok(struct call *call)
 {
     return resp_simple(call->reply, "OK");

@@ -50,6 +50,11 @@ unsigned call_types(const struct call *call, struct crdt_path path);
 CRDT_MUST_CHECK enum crdt_status call_write(
     struct call *call, struct crdt_transaction **ret_transaction);
 
+/* Removes what lives at the path of each argument from `first` on, replies how
+ * many of them there were. */
+CRDT_MUST_CHECK enum crdt_status call_remove_each(
+    struct call *call, size_t first, struct crdt_path (*path_of)(struct call *, size_t));
+
 /* Replies an error and counts it. */
 CRDT_MUST_CHECK enum crdt_status call_error(struct call *call, const char *text);
 CRDT_MUST_CHECK enum crdt_status call_syntax_error(struct call *call);

@@ -44,23 +44,7 @@ enum crdt_status hashes_get(struct call *call)
 
 enum crdt_status hashes_delete(struct call *call)
 {
-    struct crdt_transaction *transaction;
-    enum crdt_status status = CRDT_OK;
-    int64_t removed = 0;
-    if (is_wrong(call)) {
-        return call_wrong_type(call);
-    }
-    for (size_t i = 2; i < call->argument_count && status == CRDT_OK; i++) {
-        struct crdt_path path = call_field(call, i);
-        if (call_types(call, path) != 0) {
-            removed++;
-            status = call_write(call, &transaction);
-            if (status == CRDT_OK) {
-                status = crdt_remove(transaction, path, CRDT_ANY);
-            }
-        }
-    }
-    return status == CRDT_OK ? resp_integer(call->reply, removed) : status;
+    return is_wrong(call) ? call_wrong_type(call) : call_remove_each(call, 2, call_field);
 }
 
 /* Walks the fields that are strings. Without `must_reply` it only counts. */

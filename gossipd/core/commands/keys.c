@@ -7,20 +7,7 @@
 
 enum crdt_status keys_delete(struct call *call)
 {
-    struct crdt_transaction *transaction;
-    enum crdt_status status = CRDT_OK;
-    int64_t removed = 0;
-    for (size_t i = 1; i < call->argument_count && status == CRDT_OK; i++) {
-        struct crdt_path path = call_key(call, i);
-        if (call_types(call, path) != 0) {
-            removed++;
-            status = call_write(call, &transaction);
-            if (status == CRDT_OK) {
-                status = crdt_remove(transaction, path, CRDT_ANY);
-            }
-        }
-    }
-    return status == CRDT_OK ? resp_integer(call->reply, removed) : status;
+    return call_remove_each(call, 1, call_key);
 }
 
 enum crdt_status keys_exist(struct call *call)

@@ -1,8 +1,8 @@
 /* The state on its way to the disk. A copy of the process, made by fork(), has
  * the state of one moment for nothing; it writes it to a file without a name and
  * ends, while this process goes on. Then the store takes the file in. */
-#ifndef GOSSIPD_HOST_SNAPSHOT_H
-#define GOSSIPD_HOST_SNAPSHOT_H
+#ifndef GOSSIPD_HOST_SNAPSHOT_COPY_H
+#define GOSSIPD_HOST_SNAPSHOT_COPY_H
 
 #include <ev.h>
 

@@ -1,5 +1,5 @@
-/* The state on its way to the disk. See snapshot.h. */
-#include "gossipd/host/snapshot.h"
+/* The state on its way to the disk. See snapshot_copy.h. */
+#include "gossipd/host/snapshot_copy.h"
 
 #include <dirent.h>
 #include <errno.h>

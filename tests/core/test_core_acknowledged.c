@@ -1,0 +1,100 @@
+/* What an acknowledgement may say, seen by what it is for: contributions to a
+ * counter fold once every member has them for good (invariant I9). */
+#include "tests/core/pump.h"
+
+#include "tests/support/runner.h"
+
+static struct pump pump;
+
+/* Contributions that live at key k, as node 0 sees them. */
+static size_t contributions(void)
+{
+    struct crdt_bytes keys[] = {crdt_text("data"), crdt_text("k")};
+    struct crdt_path path = {keys, 2};
+    return crdt_count(core_document(pump.nodes[0].core), path, CRDT_COUNTER);
+}
+
+/* Each in a batch of its own. The 64th asks whether the others may fold. */
+static void add(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        pump_ask(&pump, 0, "INCR k");
+}
+
+static void begin(void)
+{
+    pump_open(&pump, 2, CORE_ALWAYS, 44);
+    pump_run(&pump, 2500000);
+}
+
+START_TEST(what_a_peer_has_not_stored_is_not_acknowledged)
+{
+    begin();
+    pump.nodes[1].is_store_held = true;
+    add(63);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":64\r\n");
+    ck_assert_uint_eq(contributions(), 64);
+    pump_close(&pump);
+}
+END_TEST
+
+START_TEST(nor_is_it_on_a_new_link)
+{
+    begin();
+    pump.nodes[1].is_store_held = true;
+    add(63);
+    pump_run(&pump, 1000000);
+    pump_cut(&pump, 0, 1, true);
+    pump_run(&pump, 100000);
+    pump_cut(&pump, 0, 1, false);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":64\r\n");
+    ck_assert_uint_eq(contributions(), 64);
+    pump_close(&pump);
+}
+END_TEST
+
+START_TEST(what_a_peer_has_stored_is_acknowledged)
+{
+    begin();
+    add(63);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":64\r\n");
+    ck_assert_uint_eq(contributions(), 2);
+    pump_close(&pump);
+}
+END_TEST
+
+START_TEST(an_acknowledgement_waits_for_what_its_author_had_written)
+{
+    begin();
+    add(40);
+    pump_run(&pump, 100000);
+    /* This removal is lost on its way; the acknowledgements after it are not. */
+    pump.nodes[1].is_bulk_lost = true;
+    pump_ask(&pump, 1, "DEL k");
+    add(23);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":64\r\n");
+    /* The 40 were acknowledged before, and may go; the 24 later ones may not. */
+    ck_assert_uint_eq(contributions(), 1 + 24);
+    pump.nodes[1].is_bulk_lost = false;
+    pump_run(&pump, 5000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "GET k"), "$2\r\n24\r\n");
+    ck_assert(pump_is_equal(&pump));
+    pump_close(&pump);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("core_acknowledged");
+    TCase *tests = tcase_create("core_acknowledged");
+    tcase_add_test(tests, what_a_peer_has_not_stored_is_not_acknowledged);
+    tcase_add_test(tests, nor_is_it_on_a_new_link);
+    tcase_add_test(tests, what_a_peer_has_stored_is_acknowledged);
+    tcase_add_test(tests, an_acknowledgement_waits_for_what_its_author_had_written);
+    suite_add_tcase(suite, tests);
+    return runner_run(suite);
+}
