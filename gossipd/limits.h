@@ -82,7 +82,7 @@
 #define LINK_WRITES_PER_TURN 16      /* 2 MiB per link and loop turn                */
 #define LINK_BULK_BYTES_MAX (16u << 20) /* above, bulk is dropped: comparison repairs */
 #define LINK_QUEUE_BYTES_MAX (64u << 20) /* above, the link is closed                  */
-#define TWIN_TURN_US 2000000         /* a link of one key is not replaced before: time to be served */
+#define TWIN_TURN_US 2000000         /* a link of one key stays so long: time to be served */
 #define TWIN_LINKS 8                 /* so many in the window mean two processes    */
 #define TWIN_WINDOW_US 60000000      /* one alarm a minute                          */
 #define LINK_CONNECT_S 1.0           /* reconnect within one second                 */

@@ -20,10 +20,9 @@ copied to build-mutants/tree, the patch is applied, what it touches is built
 (release with asserts), and the checks run, the fast ones first, until one fails:
 
   unit         tests/libcrdt, tests/wire, tests/host, tests/core
-  histories    oracle, laws and random histories of the library
+  histories    the library's oracle, laws, random histories, failing allocations
   scenarios    scripted clusters
   exhaustive   every history of 3 operations
-  torture      every allocation fails once
   seeds        simulated clusters from seed 1 on, for S seconds (default 60)
 
 A check whose program is the same, byte for byte, as without the patch is left
@@ -118,7 +117,7 @@ list_checks() {
     meson introspect --tests "$folder" | python3 -c '
 import json, os, sys
 tests = {test["name"]: test for test in json.load(sys.stdin)}
-slow = {"oracle": 2, "laws": 2, "histories": 2, "sim scenarios": 3, "torture": 5,
+slow = {"oracle": 2, "laws": 2, "histories": 2, "sim scenarios": 3, "torture": 2,
         "exhaustive histories of 3": 4}
 def stage(test):
     name, suites = test["name"], {suite.split(":")[-1] for suite in test["suite"]}

@@ -272,7 +272,7 @@ static void import_go_on(struct store *store)
     case IMPORT_MORE: break;
     case IMPORT_DONE: import_ended(store, true, &failure); break;
     case IMPORT_FAILED: import_ended(store, false, &failure); break;
-    case IMPORT_FSYNC_FAILED: die_of_fsync(&failure); break;
+    case IMPORT_FSYNC_FAILED: die_of_fsync(&failure);
     }
 }
 
@@ -283,9 +283,8 @@ static bool has_import_step(const struct store *store)
 
 static bool has_work(const struct store *store)
 {
-    bool has_backup_step = store->is_backup_due && !store->is_stopping;
     return (store->rows != NULL && !store->is_failed) || store->questions != NULL ||
-        has_backup_step || has_import_step(store);
+        (store->is_backup_due && !store->is_stopping) || has_import_step(store);
 }
 
 /* Sleeps until there is work, the end, or the time to sync. Holds the mutex. */
@@ -494,6 +493,7 @@ void store_take(struct store *store, struct store_news *ret_news)
             store->rows_bytes -= row_bytes(row);
         }
         store->is_failed = false;
+        pthread_cond_signal(&store->wake);
     }
     pthread_mutex_unlock(&store->mutex);
     rows_free(&store->memory, failed);

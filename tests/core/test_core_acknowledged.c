@@ -1,8 +1,11 @@
-/* What an acknowledgement may say, seen by what it is for: contributions to a
- * counter fold once every member has them for good (invariant I9). */
+/* What may be said of what is not durable: nothing. Acknowledgements are seen by
+ * what they are for: contributions to a counter fold once every member has them
+ * for good (invariant I9). */
 #include "tests/core/pump.h"
 
 #include "tests/support/runner.h"
+
+#include <string.h>
 
 static struct pump pump;
 
@@ -87,6 +90,21 @@ START_TEST(an_acknowledgement_waits_for_what_its_author_had_written)
 }
 END_TEST
 
+START_TEST(the_first_words_on_a_link_name_no_own_batch_that_may_be_lost)
+{
+    begin();
+    pump.nodes[0].is_store_held = true;
+    pump_command(&pump, 0, "INCR k");
+    pump_run(&pump, 10000);
+    pump_cut(&pump, 0, 1, true);
+    pump_run(&pump, 10000);
+    pump_cut(&pump, 0, 1, false);
+    pump_run(&pump, 1000000);
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 1, "CRDT.STATUS"), "\"missing_here\":0"));
+    pump_close(&pump);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core_acknowledged");
@@ -95,6 +113,7 @@ int main(void)
     tcase_add_test(tests, nor_is_it_on_a_new_link);
     tcase_add_test(tests, what_a_peer_has_stored_is_acknowledged);
     tcase_add_test(tests, an_acknowledgement_waits_for_what_its_author_had_written);
+    tcase_add_test(tests, the_first_words_on_a_link_name_no_own_batch_that_may_be_lost);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

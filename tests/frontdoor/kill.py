@@ -2,7 +2,7 @@
 told and nothing else.
 
 usage: kill.py BIN [CLAIM [ROUNDS]]: ROUNDS (default 10) are shared among the modes.
-KILL_SEED repeats the choices of a run (not its timing).
+KILL_SEED repeats the choices of a run (not its timing). scripts/kill.sh runs longer.
 """
 import os
 import random
@@ -17,6 +17,7 @@ ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 10
 SEED = int(os.environ.get("KILL_SEED", random.randrange(1 << 32)))
 NODES = 3
 CLIENTS = 2        # per node
+STEPS = 3000       # of one client in one round, so that long runs stay in memory
 SAFE_SECONDS = 1   # everysec, no: what was acknowledged so long before a SIGKILL is there
 
 
@@ -112,7 +113,7 @@ class Writer(threading.Thread):
         try:
             client = Client(self.port)
             number = 0
-            while not self.is_over.is_set() and self.step(client, number):
+            while number < STEPS and not self.is_over.is_set() and self.step(client, number):
                 number += 1
             client.close()
         except OSError:

@@ -4,18 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/host/content.h"
 #include "tests/support/claim.h"
 
 #define FILES_MAX 8
 #define NAME_BYTES 512
-
-struct content {
-    uint8_t *bytes;
-    size_t size;
-};
 
 /* A write, or with `bytes` NULL a truncation to `offset`. */
 struct change {
@@ -56,75 +51,14 @@ static bool has_come;
 static sqlite3_vfs vfs;
 static sqlite3_vfs *vfs_real;
 
-uint64_t powerloss_random(uint64_t bound)
+/* A number below `bound`, from the seed. */
+static uint64_t draw(uint64_t bound)
 {
     random_state += UINT64_C(0x9e3779b97f4a7c15);
     uint64_t x = random_state;
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
     return (x ^ (x >> 31)) % bound;
-}
-
-/* ---- Contents ------------------------------------------------------------ */
-
-static void content_resize(struct content *content, size_t size)
-{
-    uint8_t *bytes = realloc(content->bytes, size + 1);
-    claim(bytes != NULL);
-    if (size > content->size) {
-        memset(bytes + content->size, 0, size - content->size);
-    }
-    content->bytes = bytes;
-    content->size = size;
-}
-
-static struct content content_copy(const struct content *from)
-{
-    struct content copy = {NULL, 0};
-    content_resize(&copy, from->size);
-    if (from->size > 0) {
-        memcpy(copy.bytes, from->bytes, from->size);
-    }
-    return copy;
-}
-
-static void content_put(
-    struct content *content, size_t offset, const uint8_t *bytes, size_t size)
-{
-    if (offset + size > content->size) {
-        content_resize(content, offset + size);
-    }
-    memcpy(content->bytes + offset, bytes, size);
-}
-
-static void content_free(struct content *content)
-{
-    free(content->bytes);
-    *content = (struct content){NULL, 0};
-}
-
-/* False: there is no such file. */
-static bool content_read(const char *name, struct content *ret_content)
-{
-    FILE *stream = fopen(name, "rb");
-    struct stat facts;
-    if (stream == NULL) {
-        return false;
-    }
-    claim(fstat(fileno(stream), &facts) == 0);
-    content_resize(ret_content, (size_t)facts.st_size);
-    claim(fread(ret_content->bytes, 1, ret_content->size, stream) == ret_content->size);
-    claim(fclose(stream) == 0);
-    return true;
-}
-
-/* In place, so that the file keeps its inode. */
-static void content_write(const char *name, const struct content *content)
-{
-    FILE *stream = fopen(name, "wb");
-    claim(stream != NULL);
-    claim(fwrite(content->bytes, 1, content->size, stream) == content->size);
-    claim(fclose(stream) == 0);
 }
 
 /* ---- What the disk knows -------------------------------------------------- */
@@ -172,12 +106,12 @@ static void apply_torn(struct content *content, const struct change *change)
         size_t in_sector = (change->offset + at) % POWERLOSS_SECTOR_BYTES;
         size_t size = POWERLOSS_SECTOR_BYTES - in_sector;
         size = size < change->size - at ? size : change->size - at;
-        uint64_t fate = powerloss_random(8);
+        uint64_t fate = draw(8);
         if (fate < 4) {
             content_put(content, change->offset + at, change->bytes + at, size);
         } else if (fate == 4) {
             uint8_t garbage[POWERLOSS_SECTOR_BYTES];
-            memset(garbage, (int)powerloss_random(256), sizeof garbage);
+            memset(garbage, (int)draw(256), sizeof garbage);
             content_put(content, change->offset + at, garbage, size);
         }
         at += size;
@@ -187,7 +121,7 @@ static void apply_torn(struct content *content, const struct change *change)
 static void shuffle(struct change *changes, size_t count)
 {
     for (size_t i = count; i > 1; i--) {
-        size_t other = (size_t)powerloss_random(i);
+        size_t other = (size_t)draw(i);
         struct change moved = changes[i - 1];
         changes[i - 1] = changes[other];
         changes[other] = moved;
@@ -199,8 +133,8 @@ enum fate { FATE_DROP, FATE_PREFIX, FATE_SUBSET, FATE_REORDER, FATE_KEEP, FATE_C
 
 static void lose_changes(struct disk_file *file, struct content *content)
 {
-    enum fate fate = (enum fate)powerloss_random(FATE_COUNT);
-    size_t prefix = (size_t)powerloss_random(file->change_count + 1);
+    enum fate fate = (enum fate)draw(FATE_COUNT);
+    size_t prefix = (size_t)draw(file->change_count + 1);
     if (fate == FATE_REORDER && file->change_count > 1) {
         shuffle(file->changes, file->change_count);
         powerloss_counts.reordered++;
@@ -208,10 +142,10 @@ static void lose_changes(struct disk_file *file, struct content *content)
     for (size_t i = 0; i < file->change_count; i++) {
         const struct change *change = &file->changes[i];
         bool is_kept = fate == FATE_KEEP || (fate == FATE_PREFIX && i < prefix) ||
-            (fate >= FATE_SUBSET && powerloss_random(2) == 0);
+            (fate >= FATE_SUBSET && draw(2) == 0);
         if (!is_kept) {
             powerloss_counts.dropped++;
-        } else if (change->bytes != NULL && fate != FATE_KEEP && powerloss_random(4) == 0) {
+        } else if (change->bytes != NULL && fate != FATE_KEEP && draw(4) == 0) {
             apply_torn(content, change);
             powerloss_counts.torn++;
         } else {
@@ -225,7 +159,7 @@ static void file_cut(struct disk_file *file)
     bool is_name_sure = file->is_durable && !file->is_unlinked;
     file->left = content_copy(&file->durable);
     lose_changes(file, &file->left);
-    file->is_left = !file->is_gone && (is_name_sure || powerloss_random(2) == 0);
+    file->is_left = !file->is_gone && (is_name_sure || draw(2) == 0);
 }
 
 /* The moment itself: from here on nothing is recorded. */

@@ -33,9 +33,6 @@ bool powerloss_has_come(void);
 void powerloss_apply(void);
 void powerloss_free(void);
 
-/* A number below `bound`, from the seed. */
-uint64_t powerloss_random(uint64_t bound);
-
 /* What has been done to files that were not synced, over all ends. */
 struct powerloss_counts {
     unsigned cuts;

@@ -41,13 +41,14 @@ static struct item items[ITEMS_MAX + 1];
 static size_t item_count;
 static size_t durable_count;  /* so many must be there                             */
 static size_t promised_count; /* the same, when the end came                       */
+static struct choice choice; /* of the test; the disk has its own, in its thread     */
 static unsigned life;
 static uint64_t seed;
 static char note[160];
 
 static size_t below(size_t bound)
 {
-    return (size_t)powerloss_random(bound);
+    return choice_below(&choice, (uint32_t)bound);
 }
 
 static void fill(uint8_t *bytes, size_t index)
@@ -257,6 +258,7 @@ static void begin(uint64_t this_seed)
 {
     support_directory();
     powerloss_begin(this_seed);
+    choice = choice_from_seed(this_seed + 1);
     item_count = durable_count = 0;
 }
 
