@@ -144,6 +144,8 @@ START_TEST(a_clean_stop_makes_one_when_much_would_be_replayed)
     ck_assert_uint_eq(pump.nodes[0].snapshot.size, 0);
     pump_stop(&pump, 0);
     ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_STOPPED], 1);
+    /* Its answer was waited for. */
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SNAPSHOT], 1);
     ck_assert_uint_gt(pump.nodes[0].snapshot.size, 0);
     pump_restart(&pump, 0, SIZE_MAX);
     ck_assert_uint_eq(pump.nodes[0].replayed_rows, 0);
