@@ -132,6 +132,10 @@ def restored(stage):
     shutil.copy2(f"{a.directory}.lost/node.key", a.directory)
     done = call(GOSSIPCTL, "restore", path, "--dir", a.directory)
     expect_equal(done.returncode, 0, f"restore ({done.stderr})")
+    store = sqlite3.connect(f"{a.directory}/store.db")
+    expect_equal(store.execute("SELECT value FROM mark WHERE name = 'ahead'").fetchall(), [(1,)],
+                 "the mark *ahead*, which does not depend on where the file lies")
+    store.close()
     a.start()
     expect(a.generation() != before, "the generation goes on")
     a.cli("INCR", "n")

@@ -232,8 +232,8 @@ class Clock:
 # ---- Rounds ----
 
 class Storm:
-    def __init__(self, bed, seed, say=print):
-        self.bed, self.say = bed, say
+    def __init__(self, bed, seed, say=print, longest_seconds=10):
+        self.bed, self.say, self.longest_seconds = bed, say, longest_seconds
         self.draw = random.Random(seed)
         self.writers = [Writer(node, seed) for node in bed.nodes.values()]
         self.ledgers = [writer.ledger for writer in self.writers]
@@ -249,8 +249,10 @@ class Storm:
     def acknowledged(self):
         return sum(ledger.acknowledged for ledger in self.ledgers)
 
-    def unknown(self):
-        return sum(ledger.unknown for ledger in self.ledgers)
+    def writes(self):
+        return (f"{self.acknowledged()} writes acknowledged, "
+                f"{sum(ledger.unknown for ledger in self.ledgers)} unknown, "
+                f"{sum(ledger.refused for ledger in self.ledgers)} refused")
 
     def close(self):
         for writer in self.writers:
@@ -287,7 +289,7 @@ class Storm:
             Clock(self.bed, self.bed.nodes[ahead], self.bed.nodes[other],
                   f"clock:{self.rounds}").play()
         else:
-            self.last(kinds, self.draw.uniform(2, 10))
+            self.last(kinds, self.draw.uniform(2, self.longest_seconds))
         healed = time.monotonic()
         time.sleep(0.5)
         seconds = self.check(healed)
@@ -359,10 +361,10 @@ class Storm:
         return seconds
 
 
-def storm(bed, seed, seconds, say):
+def storm(bed, seed, seconds, say, longest_seconds=10):
     """Rounds for so long, at least one; then everything is checked once more.
     Returns the storm and the violations."""
-    state = Storm(bed, seed, say)
+    state = Storm(bed, seed, say, longest_seconds)
     end = time.monotonic() + seconds
     violations = []
     try:
@@ -379,8 +381,8 @@ def storm(bed, seed, seconds, say):
 def summary(state, seed, seconds, violations):
     kinds = ", ".join(f"{kind} {state.counts[kind]}" for kind in ALL_KINDS)
     return (f"faults: seed {seed}, {len(state.bed.nodes)} nodes, {state.rounds} rounds in "
-            f"{seconds:.0f} s ({kinds}), {state.acknowledged()} writes acknowledged, "
-            f"{state.unknown()} unknown, slowest heal {state.slowest:.1f} s, "
+            f"{seconds:.0f} s ({kinds}), {state.writes()}, "
+            f"slowest heal {state.slowest:.1f} s, "
             f"{len(violations)} violations")
 
 

@@ -11,10 +11,12 @@ import threading
 import time
 
 from stores import expect_one_history
-from support import Client, Cluster, ReplyError, case, expect, expect_equal, run
+from support import Client, Cluster, Daemon, ReplyError, case, expect, expect_equal, run
 
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 10
 SEED = int(os.environ.get("KILL_SEED", random.randrange(1 << 32)))
+ALONE = max(1, ROUNDS * 3 // 10)
+WEAKER = max(1, ROUNDS // 5)  # in everysec, and in no
 NODES = 3
 CLIENTS = 2        # per node
 STEPS = 3000       # of one client in one round, so that long runs stay in memory
@@ -166,19 +168,40 @@ def loop(stage, durability, rounds):
     print(f"#   {rounds} SIGKILLs, {acknowledged} acknowledged writes, each accounted for")
 
 
+@case("SIGKILLs of a node without peers in `always`: no one else can give back what it lost")
+def alone(stage):
+    rng = random.Random(f"{SEED} alone")
+    print(f"#   KILL_SEED={SEED} rounds={ALONE}")
+    daemon = Daemon(stage)
+    told = Told("always")
+    for number in range(ALONE):
+        writers = [Writer(told, 1, daemon.port, f"{number}.{client}", rng.random())
+                   for client in range(8)]
+        for writer in writers:
+            writer.start()
+        time.sleep(rng.uniform(0.05, 1))
+        daemon.kill()
+        for writer in writers:
+            writer.join()
+        daemon.start()
+        client = Client(daemon.port)
+        told.expect_set(set(client("SMEMBERS", "s")), "the node")
+        told.expect_numbers(client, "the node")
+
+
 @case("SIGKILLs under load in `always`: every acknowledged write is there, none comes back")
 def always(stage):
-    loop(stage, "always", max(1, ROUNDS - 2 * (ROUNDS // 3)))
+    loop(stage, "always", max(1, ROUNDS - ALONE - 2 * WEAKER))
 
 
 @case("SIGKILLs under load in `everysec`: all but the last moment is there, no dot used twice")
 def everysec(stage):
-    loop(stage, "everysec", max(1, ROUNDS // 3))
+    loop(stage, "everysec", WEAKER)
 
 
 @case("SIGKILLs under load in `no`: all but the last moment is there, no dot used twice")
 def no(stage):
-    loop(stage, "no", max(1, ROUNDS // 3))
+    loop(stage, "no", WEAKER)
 
 
 run()

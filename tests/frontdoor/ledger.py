@@ -1,8 +1,8 @@
 """Clients that write, and what they were told: the only thing the checker knows.
 
-A reply makes a write certain. A write whose reply never came may have happened, or
-happen later, once: its counter gets a margin, and its element or field is left
-alone for good.
+A reply makes a write certain, also the one that a stopping server gives: it did not
+happen. A write whose reply never came may have happened, or happen later, once: its
+counter gets a margin, and its element or field is left alone for good.
 """
 import random
 import threading
@@ -15,6 +15,7 @@ REPLY_SECONDS = 3       # then a client gives up on its connection
 PIPELINE_MAX = 12
 REST_SECONDS = 0.02     # between pipelines, so that five nodes fit on two cores
 SHARED_COUNTERS = 3
+REFUSED = ReplyError("ERR the server is stopping")  # the only error that may come here
 
 
 class Ledger:
@@ -24,10 +25,12 @@ class Ledger:
 
     def __init__(self):
         self.counters, self.elements, self.fields = {}, {}, {}
-        self.acknowledged = self.unknown = 0
+        self.acknowledged = self.unknown = self.refused = 0
 
     def add(self, key, amount, reply, is_only_writer):
         certain = self.counters.setdefault(key, [0, 0, 0])
+        if reply == REFUSED:
+            return
         if reply is None:
             certain[1 if amount < 0 else 2] += amount
             return
@@ -38,13 +41,18 @@ class Ledger:
                             f"knows of {low} to {high}")
 
     def put(self, key, element, is_in, reply):
+        if reply == REFUSED:
+            self.elements[key, element] = not is_in
+            return
         if reply is not None and reply != 1:
             raise Violation(f"{'SADD' if is_in else 'SREM'} {key} {element} answers {reply!r}: "
                             f"the element was {'' if not is_in else 'not '}there")
         self.elements[key, element] = is_in if reply is not None else None
 
     def assign(self, key, field, value, reply):
-        before = self.fields.get((key, field), {None})
+        before = self.fields.setdefault((key, field), {None})
+        if reply == REFUSED:
+            return
         if reply is None:
             self.fields[key, field] = before | {value}
             return
@@ -116,9 +124,10 @@ class Writer(threading.Thread):
             self.client = None
         for index, (words, note) in enumerate(writes):
             reply = replies[index] if index < len(replies) else None
-            if isinstance(reply, ReplyError):
+            if isinstance(reply, ReplyError) and reply != REFUSED:
                 raise Violation(f"{' '.join(map(str, words))} answers {reply}")
-            self.ledger.acknowledged += reply is not None
+            self.ledger.acknowledged += reply is not None and reply != REFUSED
+            self.ledger.refused += reply == REFUSED
             self.ledger.unknown += reply is None
             note(reply)
 
@@ -147,7 +156,7 @@ class Writer(threading.Thread):
 
         def note(reply):
             self.ledger.put(key, element, True, reply)
-            if reply is not None:
+            if reply == 1:
                 self.present.append(element)
         return ("SADD", key, element), note
 
@@ -164,7 +173,7 @@ class Writer(threading.Thread):
 
         def note(reply):
             self.ledger.assign(key, field, value, reply)
-            if reply is not None:
+            if reply in (0, 1):
                 self.known_fields.append(field)
         return ("HSET", key, field, value), note
 

@@ -4,6 +4,7 @@ can delay, and packet filters on the bridge that lose and cut.
 Nothing outside these namespaces is touched: addresses, filter tables and routes
 live and die with them. Clients use a node's Unix socket, which no cut reaches.
 """
+import glob
 import itertools
 import os
 import re
@@ -17,7 +18,7 @@ from support import BIN, GOSSIPCTL, GOSSIPD, PATIENCE_SECONDS, Client, Skip, eve
 
 DELAY = os.path.join(os.path.dirname(BIN), "tests", "frontdoor", "delay")
 NEWER = os.path.join(os.path.dirname(BIN), "tests", "frontdoor", "gossipd-newer")
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 PEER_PORT = 7100
 STOP_SECONDS = 5  # what gossipd --help promises of SIGTERM
 YEAR_SECONDS = 365 * 86400
@@ -46,6 +47,8 @@ def why_not():
             return f"there is no {program}; scripts/install-deps.sh installs it"
     if not os.path.exists("/dev/net/tun"):
         return "there is no /dev/net/tun for the cables"
+    if not FAKETIME:
+        return "there is no libfaketime: apt-get install -y --no-install-recommends faketime"
     name = f"gf{os.getpid()}-try"
     try:
         run("ip", "netns", "add", name)

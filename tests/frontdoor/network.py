@@ -1,5 +1,6 @@
 """Real daemons on a network that fails: the short form of scripts/faults.sh, and
 the proofs that its faults bite and that its checker sees."""
+import contextlib
 import os
 import random
 import re
@@ -8,13 +9,14 @@ import sys
 import time
 
 from faults import Storm, both_ways, storm
-from ledger import Ledger, complaints
+from ledger import REFUSED, Ledger, complaints
 from netbed import NEWER, PEER_PORT, Violation, make_bed
 from support import (GOSSIPD, IS_FULL, Failure, case, comment, eventually, expect, expect_equal,
                      run)
 
 SEED = int(os.environ.get("FAULTS_SEED", random.randrange(1 << 31)))
-STORM_SECONDS = 300 if IS_FULL else 12
+STORM_SECONDS = 300 if IS_FULL else 8
+ROUND_SECONDS = 10 if IS_FULL else 3
 
 # Listens at an address and prints, per peer that dials, the minor of its HELLO.
 LISTENER = """
@@ -60,6 +62,10 @@ def checker(_):
     ledger.put("set:1", "in", True, 1)
     ledger.put("set:1", "out", False, 1)
     ledger.put("set:1", "perhaps", True, None)
+    ledger.put("set:1", "refused", True, REFUSED)
+    ledger.assign("hash:1", "f", "refused", REFUSED)
+    ledger.assign("hash:1", "refused", "v", REFUSED)
+    ledger.add("own", 100, REFUSED, True)
     ledger.assign("hash:1", "f", "a", 1)
     ledger.assign("hash:1", "f", "b", 0)
     good = {"GET": "5", "SMEMBERS": ["in"], "HGETALL": ["f", "b"]}
@@ -67,7 +73,8 @@ def checker(_):
         expect_equal(list(complaints([ledger], lambda *w: {**good, **fine}[w[0]], [1])), [],
                      f"complaints about {fine}")
     for broken in ({"GET": "4"}, {"GET": "7"}, {"GET": None}, {"SMEMBERS": []},
-                   {"SMEMBERS": ["in", "out"]}, {"SMEMBERS": ["in", "stranger"]},
+                   {"SMEMBERS": ["in", "out"]}, {"SMEMBERS": ["in", "refused"]},
+                   {"SMEMBERS": ["in", "stranger"]},
                    {"HGETALL": ["f", "a"]}, {"HGETALL": []}, {"HGETALL": ["f", "b", "g", "x"]}):
         found = list(complaints([ledger], lambda *w: {**good, **broken}[w[0]], [1]))
         expect(len(found) == 1, f"about {broken} it says {found}")
@@ -94,6 +101,7 @@ def bites(stage):
     send = "import socket, sys\nsender = socket.socket(type=socket.SOCK_DGRAM)\n" \
            "for _ in range(1000): sender.sendto(b'x', (sys.argv[1], 9))"
     in_namespace(bed.nodes[1], send, bed.nodes[2].address)
+    time.sleep(1)  # they are on their way
     received = in_namespace(bed.nodes[2], "print(open('/proc/net/snmp').read())")
     # Nobody listens on that port, so the kernel counts what arrived as NoPorts.
     arrived = int(re.findall(r"Udp: \d+ (\d+)", received)[0])
@@ -112,7 +120,7 @@ def bites(stage):
 @case("what a client was not told is found on a real cluster, and so is divergence")
 def sees(stage):
     bed = make_bed(stage, 2)
-    state = Storm(bed, SEED, comment)
+    state = Storm(bed, SEED, comment, ROUND_SECONDS)
     try:
         state.play(["loss"])
         victim = next(element for (key, element), is_in in state.ledgers[0].elements.items()
@@ -146,19 +154,22 @@ def kill_from_outside(node):
 def drawn(stage):
     comment(f"FAULTS_SEED={SEED}")
     bed = make_bed(stage, 4)
-    state, violations = storm(bed, SEED, STORM_SECONDS, comment)
-    comment(f"{state.acknowledged()} writes acknowledged, {state.unknown()} unknown")
+    state, violations = storm(bed, SEED, STORM_SECONDS, comment, ROUND_SECONDS)
+    comment(state.writes())
     expect(not violations, f"seed {SEED}: {violations}")
 
 
 @case("a clock a year ahead wins concurrent SETs, and nothing else, and only while it is ahead")
 def clock(stage):
-    play_one(make_bed(stage, 3), ["clock"])
+    with played(make_bed(stage, 3)) as play:
+        play(["clock"])
 
 
 @case("a paused, a killed and a restarted node lose nothing")
 def processes(stage):
-    play_one(make_bed(stage, 3), ["pause", "kill"], ["rolling", "one-way"])
+    with played(make_bed(stage, 3)) as play:
+        play(["pause", "kill"])
+        play(["rolling", "one-way"])
 
 
 @case("a node of the next minor version and today's understand each other")
@@ -173,20 +184,23 @@ def newer(stage):
     three.start()
     expect_equal(sorted(hellos), ["10.99.0.1 1 1", "10.99.0.2 1 0"], "version in each HELLO")
     # While new and old are apart, each writes; node 2 relays what node 1 signed.
-    play_one(bed, ["partition", "delay"], ["one-way", "loss"])
-    for binary in (NEWER, GOSSIPD):  # a store with both kinds of batches, read by either
-        for node in (three, one):
-            node.stop()
-            node.binary = binary
-            node.start()
-        play_one(bed, ["loss"])
+    with played(bed) as play:
+        play(["partition", "delay"])
+        play(["one-way", "loss"])
+        for binary in (NEWER, GOSSIPD):  # stores with both kinds of batches, read by either
+            for node in (three, one):
+                node.stop()
+                node.binary = binary
+                node.start()
+            play(["loss"])
 
 
-def play_one(bed, *rounds):
-    state = Storm(bed, SEED, comment)
+@contextlib.contextmanager
+def played(bed):
+    """A storm that plays the rounds it is told."""
+    state = Storm(bed, SEED, comment, ROUND_SECONDS)
     try:
-        for kinds in rounds:
-            state.play(kinds)
+        yield state.play
     except Violation as violation:
         raise Failure(f"FAULTS_SEED={SEED}: {violation}") from None
     finally:

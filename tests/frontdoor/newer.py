@@ -19,7 +19,8 @@ CHANGES = {
     "libcrdt/document/batch.c": [
         ("    if (minor <= CRDT_WIRE_MINOR && input.size > 0)\n",
          "    uint64_t added;\n"
-         "    if (minor >= CRDT_WIRE_MINOR && crdt_read_uint(&input, UINT64_MAX, &added) != CRDT_OK)\n"
+         "    if (minor >= CRDT_WIRE_MINOR\n"
+         "        && crdt_read_uint(&input, UINT64_MAX, &added) != CRDT_OK)\n"
          "        return CRDT_ERR_MALFORMED;\n"
          "    if (minor <= CRDT_WIRE_MINOR && input.size > 0)\n"),
         ("        status = crdt_write_bytes(buffer, (struct crdt_bytes){body_hash,"

@@ -256,6 +256,23 @@ START_TEST(a_copied_store_is_burnt_until_a_clean_mark)
 }
 END_TEST
 
+START_TEST(a_store_whose_making_was_cut_off_is_named_at_the_next_start)
+{
+    ck_assert_int_eq(sqlite3_exec(database_handle(database), "DELETE FROM mark", NULL, NULL, NULL),
+        SQLITE_OK);
+    open_again();
+    ck_assert(!facts.is_new);
+    database_close(database);
+    database = NULL;
+    char command[1200];
+    snprintf(command, sizeof command, "cp %s %s && mv %s %s", support_path("store.db"),
+        support_path("copy.db"), support_path("copy.db"), support_path("store.db"));
+    ck_assert_int_eq(system(command), 0);
+    open_again();
+    ck_assert(facts.has_moved);
+}
+END_TEST
+
 START_TEST(another_node_key_does_not_go_on_with_the_generation)
 {
     static const uint8_t other[CRDT_KEY_BYTES] = {7};
@@ -294,6 +311,7 @@ int main(void)
     tcase_add_test(tests, a_store_of_another_cluster_is_refused);
     tcase_add_test(tests, a_newer_schema_is_refused);
     tcase_add_test(tests, a_copied_store_is_burnt_until_a_clean_mark);
+    tcase_add_test(tests, a_store_whose_making_was_cut_off_is_named_at_the_next_start);
     tcase_add_test(tests, another_node_key_does_not_go_on_with_the_generation);
     tcase_add_test(tests, a_file_that_is_no_store_is_refused);
     suite_add_tcase(suite, tests);
