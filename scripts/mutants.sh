@@ -12,7 +12,7 @@ seeds_s=60
 
 usage() {
     cat <<'TEXT'
-usage: scripts/mutants.sh [--list] [--seconds S] [NAME...]
+usage: scripts/mutants.sh [--list] [--head] [--seconds S] [NAME...]
 
 Each patch in tests/mutants breaks one rule of the design on purpose. For each
 NAME (a patch with or without its number and ending; default: all) the tree is
@@ -29,6 +29,7 @@ A check whose program is the same, byte for byte, as without the patch is left
 out. Before all that, every check has to pass without a patch.
 
   --list       names the patches and the rule that each breaks
+  --head       take the last commit instead of the working tree
   --seconds S  time for the simulator, per mutant
 
 A line for each: `NAME  killed by CHECK after N s`, `NAME  SURVIVED` or `NAME
@@ -49,9 +50,11 @@ list() {
 }
 
 names=()
+head=0
 while [ "$#" -gt 0 ]; do
     case "$1" in
     --list) list && exit 0 ;;
+    --head) head=1 ;;
     --seconds) [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || { usage >&2 && exit 64; }
         seeds_s=$2 && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -181,7 +184,14 @@ run_checks() {
 # ---- the run ----
 
 declare -A built=()
-git ls-files -co --exclude-standard | mirror . "$base"
+if [ "$head" -eq 1 ]; then
+    rm -rf build-mutants/head
+    mkdir -p build-mutants/head
+    git archive HEAD | tar -x -C build-mutants/head
+    (cd build-mutants/head && find . -type f -printf '%P\n') | mirror build-mutants/head "$base"
+else
+    git ls-files -co --exclude-standard | mirror . "$base"
+fi
 (cd "$base" && find . -type f -printf '%P\n') | mirror "$base" "$copy"
 if [ ! -f "$folder/build.ninja" ]; then
     meson setup "$folder" "$copy" --buildtype=release -Db_ndebug=false \

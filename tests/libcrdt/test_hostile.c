@@ -184,6 +184,21 @@ START_TEST(flipped_batch_with_its_hash_made_right_is_refused_or_sound)
 }
 END_TEST
 
+START_TEST(single_flipped_bit_of_a_snapshot_is_never_accepted)
+{
+    struct crdt_options options = document_options(9, 1);
+    struct crdt_buffer snapshot = snapshot_of(writer);
+    for (size_t bit = 0; bit < 8 * snapshot.size; bit++) {
+        struct crdt_document *document;
+        snapshot.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ck_assert_int_ne(
+            crdt_load(&options, crdt_buffer_bytes(&snapshot), &document), CRDT_OK);
+        snapshot.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    crdt_buffer_close(&snapshot);
+}
+END_TEST
+
 START_TEST(truncated_or_flipped_summary_is_refused_or_answered)
 {
     struct crdt_buffer summary = summary_of(other), delta;
@@ -248,6 +263,7 @@ int main(void)
     tcase_add_test(tests, flipped_snapshot_with_its_hash_made_right_is_refused_or_sound);
     tcase_add_test(tests, flipped_batch_with_its_hash_made_right_is_refused_or_sound);
     tcase_add_test(tests, single_flipped_bit_of_a_batch_is_never_accepted);
+    tcase_add_test(tests, single_flipped_bit_of_a_snapshot_is_never_accepted);
     tcase_add_test(tests, truncated_or_flipped_summary_is_refused_or_answered);
     tcase_add_test(tests, garbage_is_malformed_and_allocates_next_to_nothing);
     suite_add_tcase(suite, tests);

@@ -20,6 +20,7 @@ enum event_kind {
     EVENT_RESTART,
     EVENT_STOP_LATE,   /* a clean stop took too long                           */
     EVENT_FAULT,       /* time for the next fault                              */
+    EVENT_FLAP,        /* a link goes up or down; `number`: how often still    */
 };
 
 struct event {

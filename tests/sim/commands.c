@@ -3,7 +3,11 @@
  * happens at once, and only the reference document judges it. */
 #include "tests/sim/simulator.h"
 
-#define ELEMENT_COUNT 5
+/* How many elements or fields the next command names. */
+static uint64_t draw_portion(struct simulator *sim)
+{
+    return 1 + simulator_random(sim, sim->portion_max);
+}
 
 static void draw_number(
     struct simulator *sim, struct command *command, struct effect *effects, size_t *count)
@@ -59,8 +63,8 @@ static void draw_set(
         effects[(*count)++] = effect;
     if (choice == 0 || choice == 5)
         return;
-    for (uint64_t left = 1 + simulator_random(sim, 2); left > 0; left--) {
-        effect.field = (int)simulator_random(sim, ELEMENT_COUNT);
+    for (uint64_t left = draw_portion(sim); left > 0; left--) {
+        effect.field = (int)simulator_random(sim, sim->field_count);
         command_add(command, "e%d", effect.field);
         effects[(*count)++] = effect;
     }
@@ -70,7 +74,7 @@ static void draw_hash(
     struct simulator *sim, struct command *command, struct effect *effects, size_t *count)
 {
     int key = (int)simulator_random(sim, 2);
-    struct effect effect = { .key = 4 + key, .field = (int)simulator_random(sim, ELEMENT_COUNT),
+    struct effect effect = { .key = 4 + key, .field = (int)simulator_random(sim, sim->field_count),
         .value = (int64_t)simulator_random(sim, 1000) };
     uint64_t choice = simulator_random(sim, 12);
     if (choice == 0) {
@@ -84,10 +88,14 @@ static void draw_hash(
     command_add(command, choice < 4 ? "HDEL" : choice < 8 ? "HINCRBY" : "HSET");
     effect.kind = choice < 4 ? EFFECT_REMOVE : choice < 8 ? EFFECT_ADD : EFFECT_PUT;
     command_add(command, "h%d", key);
-    command_add(command, "f%d", effect.field);
-    if (choice >= 4)
-        command_add(command, "%lld", (long long)effect.value);
-    effects[(*count)++] = effect;
+    uint64_t portion = effect.kind == EFFECT_ADD ? 1 : draw_portion(sim);
+    for (uint64_t left = portion; left > 0; left--) {
+        command_add(command, "f%d", effect.field);
+        if (choice >= 4)
+            command_add(command, "%lld", (long long)effect.value);
+        effects[(*count)++] = effect;
+        effect.field = (int)simulator_random(sim, sim->field_count);
+    }
 }
 
 static void draw_nested(struct simulator *sim, struct command *command)
@@ -102,8 +110,13 @@ static void draw_nested(struct simulator *sim, struct command *command)
         command_add(command, "p%llu", (unsigned long long)simulator_random(sim, 2));
     const char *const *operation = operations[simulator_random(sim, 7)];
     command_add(command, "%s", operation[0]);
-    if (operation[1] != NULL)
+    bool is_list = operation[0][0] == 'A' || operation[0][0] == 'R';
+    uint64_t left = is_list && operation[1] != NULL ? draw_portion(sim) : 1;
+    if (operation[1] != NULL && !is_list)
         command_add(command, "%s", operation[1]);
+    for (; operation[1] != NULL && is_list && left > 0; left--)
+        command_add(command, "%s%llu", operation[1],
+            (unsigned long long)simulator_random(sim, sim->field_count));
 }
 
 static void draw_mixed(struct simulator *sim, struct command *command)

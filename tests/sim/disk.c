@@ -134,7 +134,7 @@ void disk_flush(struct simulator *sim, size_t node)
         .incarnation = sim->nodes[node].incarnation, .number = disk->count });
 }
 
-static void disk_fail(struct simulator *sim, size_t node)
+static void disk_fail(struct simulator *sim, size_t node, const char *reason)
 {
     struct disk *disk = &sim->nodes[node].disk;
     uint64_t number = disk->items[disk->reported].number;
@@ -142,23 +142,14 @@ static void disk_fail(struct simulator *sim, size_t node)
     disk->failures++;
     simulator_trace(sim, "n%zu STORE_FAILED %llu", node + 1, (unsigned long long)number);
     struct core_input input
-        = { .kind = CORE_STORE_FAILED, .number = number, .reason = "disk full" };
+        = { .kind = CORE_STORE_FAILED, .number = number, .reason = reason };
     node_step(sim, node, &input);
 }
 
-void disk_flushed(struct simulator *sim, size_t node, size_t target)
+/* Everything up to `target` is written, and as the mode promises durable. */
+static void disk_report(struct simulator *sim, size_t node, size_t target)
 {
     struct disk *disk = &sim->nodes[node].disk;
-    disk->is_busy = false;
-    if (disk->is_held)
-        return;
-    if (disk->is_failing) {
-        disk_fail(sim, node);
-        return;
-    }
-    /* An fsync in `everysec` covers what was written while it waited. */
-    if (sim->nodes[node].durability == CORE_EVERYSEC)
-        target = disk->count;
     bool is_synced = sim->nodes[node].durability != CORE_NO
         || disk_has_mark(disk, disk->durable, target) || simulator_chance(sim, 4);
     disk->reported = target;
@@ -172,6 +163,39 @@ void disk_flushed(struct simulator *sim, size_t node, size_t target)
     simulator_trace(sim, "n%zu STORED %llu", node + 1, (unsigned long long)number);
     struct core_input input = { .kind = CORE_STORED, .number = number };
     node_step(sim, node, &input);
+}
+
+/* An error of the medium: a part is written, the rest is not. */
+static void disk_err(struct simulator *sim, size_t node, size_t target)
+{
+    struct node *self = &sim->nodes[node];
+    uint64_t incarnation = self->incarnation;
+    size_t part = self->disk.reported
+        + simulator_random(sim, target - self->disk.reported);
+    if (part > self->disk.reported)
+        disk_report(sim, node, part);
+    if (self->core != NULL && self->incarnation == incarnation && !sim->is_broken)
+        disk_fail(sim, node, "input/output error");
+}
+
+void disk_flushed(struct simulator *sim, size_t node, size_t target)
+{
+    struct disk *disk = &sim->nodes[node].disk;
+    disk->is_busy = false;
+    if (disk->is_held)
+        return;
+    if (disk->is_failing) {
+        disk_fail(sim, node, "disk full");
+        return;
+    }
+    if (disk->is_erring && simulator_random(sim, 2) == 0) {
+        disk_err(sim, node, target);
+        return;
+    }
+    /* An fsync in `everysec` covers what was written while it waited. */
+    if (sim->nodes[node].durability == CORE_EVERYSEC)
+        target = disk->count;
+    disk_report(sim, node, target);
     disk_flush(sim, node);
 }
 

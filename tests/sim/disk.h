@@ -39,6 +39,8 @@ struct disk {
     size_t reported;   /* the core was told STORED                              */
     bool is_busy;      /* a flush is under way                                  */
     bool is_failing;
+    bool is_erring;    /* some flushes fail, after a part of what they were given */
+    bool has_hole;     /* a row is gone in the middle                           */
     bool is_held;      /* scenarios: flushes wait                               */
     bool has_moved;    /* it is an older copy: go on under a new generation     */
     uint64_t failures; /* STORE_FAILED so far                                   */

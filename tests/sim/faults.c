@@ -1,5 +1,7 @@
 #include "tests/sim/faults.h"
 
+#include "tests/sim/adversary.h"
+#include "tests/sim/mischief.h"
 #include "tests/sim/simulator.h"
 
 static const char *const fault_texts[] = {
@@ -8,8 +10,7 @@ static const char *const fault_texts[] = {
 #undef FAULT_TEXT
 };
 
-#define ORIGINS_LEFT_MIN 20 /* room for the generations that the end may need */
-#define AMNESIA_QUIET_US 4000000 /* longer than a start waits for a peer's word */
+#define FLOOD_MESSAGES_MAX 1000
 #define YEAR_MS INT64_C(31536000000)
 
 const char *fault_text(enum fault fault)
@@ -34,19 +35,28 @@ void faults_draw(struct simulator *sim)
     if (simulator_chance(sim, 4)) /* a good network: what others do shows better */
         *network = (struct network){ .is_cut = { { false } } };
     sim->is_model_exact = network->corruption == 0;
-    for (size_t i = 0; i <= FAULT_AMNESIA; i++)
-        sim->faults.weights[i] = faults_rate(sim, 10);
+    /* Few kinds in some runs, most of them in others. */
+    uint64_t density = 1 + simulator_random(sim, 4);
+    for (size_t i = 0; i <= FAULT_LAST_DRAWN; i++)
+        sim->faults.weights[i]
+            = simulator_random(sim, 5) < density ? 1 + (unsigned)simulator_random(sim, 10) : 0;
     sim->faults.weights[FAULT_HEAL] = 12;
     sim->faults.weights[FAULT_STORE_MEND] = 12;
+    /* An alarm is a finding where every node is correct: most runs have no bad one. */
+    if (!simulator_chance(sim, 3))
+        sim->faults.weights[FAULT_POISON] = 0;
+    sim->has_poison = sim->faults.weights[FAULT_POISON] > 0;
     sim->faults.weights[FAULT_RESTORE] /= 4;
-    sim->faults.weights[FAULT_AMNESIA] *= 2; /* seldom possible */
-    sim->faults.pause_us = 100000 + simulator_random(sim, 1000000);
+    sim->faults.weights[FAULT_AMNESIA] *= 4; /* seldom possible */
+    sim->faults.weights[FAULT_LOST_WRITE] *= 6;
+    sim->faults.weights[FAULT_POISON] *= 3;
+    sim->faults.pause_us = 30000 + simulator_random(sim, 700000);
 }
 
 static enum fault faults_pick(struct simulator *sim)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i <= FAULT_AMNESIA; i++)
+    for (size_t i = 0; i <= FAULT_LAST_DRAWN; i++)
         total += sim->faults.weights[i];
     uint64_t chosen = simulator_random(sim, total);
     size_t i = 0;
@@ -74,32 +84,40 @@ static void faults_heal(struct simulator *sim)
 
 /* An older copy of the store is put back. What nobody else has is lost, and the
  * promises for it with it: that is what `always` means without a peer. */
-static bool faults_restore(struct simulator *sim, size_t node, bool has_moved)
+static bool faults_restore(
+    struct simulator *sim, size_t node, bool has_moved, size_t lost_max)
 {
     struct disk *disk = &sim->nodes[node].disk;
     if (sim->nodes[node].core == NULL || disk->durable == 0)
         return false;
+    size_t durable = disk->durable;
     node_crash(sim, node);
-    disk_restore(sim, node, simulator_random(sim, disk->durable + 1));
+    disk_restore(sim, node, durable > lost_max ? durable - 1 - simulator_random(sim, lost_max)
+                                               : simulator_random(sim, durable + 1));
     disk->has_moved = has_moved;
+    faults_forget(sim, node, true);
+    return true;
+}
+
+void faults_forget(struct simulator *sim, size_t node, bool counts_self)
+{
     for (size_t i = 0; i < sim->registry.origin_count; i++) {
         struct known_origin *origin = &sim->registry.origins[i];
         uint64_t left = 0;
         origin->is_elsewhere |= origin->node == node;
         for (size_t j = 0; j < sim->node_count; j++) {
-            uint64_t seq = disk_seq(
+            uint64_t seq = j == node && !counts_self ? 0 : disk_seq(
                 &sim->nodes[j].disk, &origin->origin, sim->nodes[j].disk.durable);
             left = seq > left ? seq : left;
         }
         if (origin->promised > left)
             origin->promised = left;
     }
-    return true;
 }
 
 /* The older copy may come behind the host's back where nothing can be used twice:
  * every peer can be heard and knows all that this node has ever made. */
-static bool faults_is_amnesia_safe(struct simulator *sim, size_t node)
+bool faults_is_amnesia_safe(struct simulator *sim, size_t node)
 {
     const struct network *network = &sim->network;
     bool is_safe = network->loss + network->bulk_loss + network->reordering + network->delay
@@ -118,19 +136,32 @@ static bool faults_is_amnesia_safe(struct simulator *sim, size_t node)
     return is_safe;
 }
 
-static bool faults_amnesia(struct simulator *sim, size_t node)
+static bool faults_amnesia(struct simulator *sim, size_t node, size_t lost_max)
 {
-    if (!faults_is_amnesia_safe(sim, node) || !faults_restore(sim, node, false))
+    if (!faults_is_amnesia_safe(sim, node) || !faults_restore(sim, node, false, lost_max))
         return false;
     node_start(sim, node);
     sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;
     return true;
 }
 
-static void faults_clock(struct simulator *sim, size_t node)
+/* Back by up to a year, ahead by one, or too fast or slow by up to a fifth; now
+ * and then right again. */
+static void faults_clock(struct simulator *sim, enum fault fault, size_t node)
 {
-    static const int64_t offsets[] = { YEAR_MS, -YEAR_MS, 120000, -120000, 5000, -5000, 0, 0 };
-    sim->nodes[node].clock_offset_ms = offsets[simulator_random(sim, 8)];
+    static const int64_t steps[] = { 5000, 120000, 86400000, YEAR_MS };
+    struct node *self = &sim->nodes[node];
+    self->clock_offset_ms = (int64_t)node_wall_ms(sim, node) - (int64_t)node_true_ms(sim);
+    self->drift_from_us = sim->now_us;
+    self->drift_ppm = 0;
+    if (simulator_chance(sim, 4))
+        self->clock_offset_ms = 0;
+    else if (fault == FAULT_CLOCK_DRIFT)
+        self->drift_ppm = (int64_t)simulator_random(sim, 400001) - 200000;
+    else if (fault == FAULT_CLOCK_YEAR)
+        self->clock_offset_ms = YEAR_MS;
+    else
+        self->clock_offset_ms -= steps[simulator_random(sim, 4)];
 }
 
 /* True when it really happened. */
@@ -152,11 +183,14 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     case FAULT_CUT_ONE_WAY: faults_cut(sim, fault, node, other); return true;
     case FAULT_HEAL: faults_heal(sim); return true;
     case FAULT_STORE_FAIL: self->disk.is_failing = true; return true;
+    case FAULT_DISK_ERROR: self->disk.is_erring = true; return true;
     case FAULT_STORE_MEND:
         for (size_t i = 0; i < sim->node_count; i++)
-            sim->nodes[i].disk.is_failing = false;
+            sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
         return true;
-    case FAULT_CLOCK: faults_clock(sim, node); return true;
+    case FAULT_CLOCK_BACK:
+    case FAULT_CLOCK_YEAR:
+    case FAULT_CLOCK_DRIFT: faults_clock(sim, fault, node); return true;
     case FAULT_CLIENT_GONE:
         workload_gone(sim, node, simulator_random(sim, CLIENT_ASKING));
         return true;
@@ -170,11 +204,27 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
             network_dial(sim, node, simulator_random(sim, self->peer_count));
         return true;
     case FAULT_RESTORE:
-        if (!has_origins || !faults_restore(sim, node, true))
+        if (!has_origins || !faults_restore(sim, node, true, SIZE_MAX))
             return false;
         node_restart_later(sim, node);
         return true;
-    case FAULT_AMNESIA: return has_origins && faults_amnesia(sim, node);
+    case FAULT_AMNESIA: return has_origins && faults_amnesia(sim, node, SIZE_MAX);
+    case FAULT_LOST_WRITE: return has_origins && faults_amnesia(sim, node, 3);
+    case FAULT_POISON: return has_origins && adversary_poison(sim, node, other);
+    case FAULT_FLOOD:
+        sim->network.flood = (unsigned)simulator_random(sim, FLOOD_MESSAGES_MAX);
+        return true;
+    case FAULT_SPLIT:
+    case FAULT_BRIDGE:
+    case FAULT_RING:
+    case FAULT_STAR:
+    case FAULT_DEAF:
+    case FAULT_FLAP:
+    case FAULT_STALL:
+    case FAULT_SLOW:
+    case FAULT_CLONE:
+    case FAULT_HOLE:
+    case FAULT_ABSENT: return mischief_apply(sim, fault, node, other);
     case FAULT_LOSS:
     case FAULT_DUPLICATION:
     case FAULT_REORDERING:
@@ -186,8 +236,10 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
 
 static void faults_plan(struct simulator *sim)
 {
-    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FAULT,
-        .at_us = simulator_after(sim, 1000, 2 * sim->faults.pause_us) });
+    uint64_t at = simulator_after(sim, 1000, 2 * sim->faults.pause_us);
+    if (at < sim->faults.quiet_until_us)
+        at = sim->faults.quiet_until_us;
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FAULT, .at_us = at });
 }
 
 void faults_happen(struct simulator *sim)
@@ -211,12 +263,12 @@ void faults_end(struct simulator *sim)
 {
     struct network *network = &sim->network;
     network->loss = network->bulk_loss = network->duplication = 0;
-    network->reordering = network->delay = network->corruption = 0;
+    network->reordering = network->delay = network->corruption = network->flood = 0;
     faults_heal(sim);
     for (size_t i = 0; i < sim->node_count; i++) {
-        sim->nodes[i].disk.is_failing = false;
+        sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
         sim->nodes[i].is_doomed = false;
-        if (sim->nodes[i].core == NULL && !sim->is_broken)
+        if (sim->nodes[i].core == NULL && sim->nodes[i].loss == 0 && !sim->is_broken)
             node_start(sim, i);
     }
 }

@@ -4,9 +4,13 @@
 #define TESTS_SIM_FAULTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct simulator;
+
+#define ORIGINS_LEFT_MIN 20 /* room for the generations that the end may need */
+#define AMNESIA_QUIET_US 4000000 /* longer than a start waits for a peer's word */
 
 #define FAULT_MAP(X)                                                          \
     X(FAULT_CRASH, "crash")                                                   \
@@ -15,14 +19,31 @@ struct simulator;
     X(FAULT_CUT_PAIR, "cut-pair")                                             \
     X(FAULT_CUT_ONE_WAY, "cut-one-way")                                       \
     X(FAULT_HEAL, "heal")                                                     \
-    X(FAULT_STORE_FAIL, "store-fail")                                         \
+    X(FAULT_STORE_FAIL, "disk-full")                                          \
     X(FAULT_STORE_MEND, "store-mend")                                         \
-    X(FAULT_CLOCK, "clock")                                                   \
+    X(FAULT_DISK_ERROR, "disk-error")                                         \
+    X(FAULT_CLOCK_BACK, "clock-back")                                         \
+    X(FAULT_CLOCK_YEAR, "clock-year")                                         \
+    X(FAULT_CLOCK_DRIFT, "clock-drift")                                       \
     X(FAULT_CLIENT_GONE, "client-gone")                                       \
     X(FAULT_LINK_RESET, "link-reset")                                         \
     X(FAULT_SECOND_LINK, "second-link")                                       \
     X(FAULT_RESTORE, "restore")                                               \
     X(FAULT_AMNESIA, "amnesia")                                               \
+    X(FAULT_LOST_WRITE, "lost-write")                                         \
+    X(FAULT_HOLE, "hole")                                                     \
+    X(FAULT_CLONE, "clone")                                                   \
+    X(FAULT_ABSENT, "absent-year")                                            \
+    X(FAULT_SPLIT, "split")                                                   \
+    X(FAULT_BRIDGE, "bridge")                                                 \
+    X(FAULT_RING, "ring")                                                     \
+    X(FAULT_STAR, "star")                                                     \
+    X(FAULT_DEAF, "deaf")                                                     \
+    X(FAULT_FLAP, "flap")                                                     \
+    X(FAULT_STALL, "stall")                                                   \
+    X(FAULT_SLOW, "slow")                                                     \
+    X(FAULT_POISON, "poison")                                                 \
+    X(FAULT_FLOOD, "flood")                                                   \
     X(FAULT_LOSS, "loss")                                                     \
     X(FAULT_DUPLICATION, "duplicate")                                         \
     X(FAULT_REORDERING, "reorder")                                            \
@@ -34,6 +55,7 @@ enum fault {
     FAULT_MAP(FAULT_ENUM)
 #undef FAULT_ENUM
 };
+#define FAULT_LAST_DRAWN FAULT_FLOOD /* those above happen to messages            */
 #define FAULT_COUNT (FAULT_CORRUPTION + 1)
 
 struct faults {
@@ -48,6 +70,11 @@ const char *fault_text(enum fault fault);
 void faults_draw(struct simulator *sim);
 /* Lets one happen and plans the next. */
 void faults_happen(struct simulator *sim);
+/* The store of a node is not the newest one: promises hold as far as they are
+ * kept elsewhere, or with `counts_self` there. */
+void faults_forget(struct simulator *sim, size_t node, bool counts_self);
+/* Nothing can be used twice if a store lacks something behind the host's back. */
+bool faults_is_amnesia_safe(struct simulator *sim, size_t node);
 /* Ends all of them: mends disks, heals cuts, restarts nodes. */
 void faults_end(struct simulator *sim);
 

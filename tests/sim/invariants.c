@@ -231,7 +231,7 @@ void invariants_durable(struct simulator *sim, size_t node, const struct disk_it
 void invariants_restarted(struct simulator *sim, size_t node)
 {
     const struct node *self = &sim->nodes[node];
-    for (size_t i = 0; i < sim->registry.origin_count; i++)
+    for (size_t i = 0; i < sim->registry.origin_count && !self->disk.has_hole; i++)
         if (disk_seq(&self->disk, &sim->registry.origins[i].origin, self->disk.count)
             > self->context.seq[i])
             simulator_fail(sim, "n%zu: replayed its store and lacks %s %llu", node + 1,
@@ -249,7 +249,7 @@ bool invariants_converged(const struct simulator *sim)
     const struct node *first = NULL;
     for (size_t i = 0; i < sim->node_count; i++) {
         const struct node *node = &sim->nodes[i];
-        if (node->core == NULL && sim->options.is_quiet)
+        if ((node->core == NULL && sim->options.is_quiet) || node->loss != 0)
             continue;
         if (node->core == NULL)
             return false;
@@ -266,7 +266,7 @@ void invariants_promises(struct simulator *sim)
 {
     for (size_t node = 0; node < sim->node_count; node++)
         for (size_t i = 0; i < sim->registry.origin_count && !sim->is_broken; i++)
-            if (sim->registry.origins[i].promised > sim->nodes[node].context.seq[i])
+            if (sim->nodes[node].loss == 0 && sim->registry.origins[i].promised > sim->nodes[node].context.seq[i])
                 simulator_fail(sim, "n%zu: %s %llu was acknowledged and is not here", node + 1,
                     simulator_label(sim, i).text,
                     (unsigned long long)sim->registry.origins[i].promised);

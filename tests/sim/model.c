@@ -60,28 +60,69 @@ static bool model_covers(const struct effect *killer, const struct effect *victi
     return false;
 }
 
-bool model_lives(const struct model *model, const struct vector *context,
-    const struct model_transaction *author, size_t victim)
+/* An effect that may end another, and its transaction. */
+struct model_killer {
+    const struct model_transaction *transaction;
+    size_t at;
+};
+
+/* All effects in the context that cover the place of `sample`, in the order in
+ * which they were added. The caller frees them. */
+static struct model_killer *model_killers(const struct model *model, const struct vector *context,
+    const struct effect *sample, size_t *ret_count)
 {
+    struct model_killer *killers = NULL;
+    size_t count = 0, capacity = 0;
     for (size_t i = 0; i < model->transaction_count; i++) {
         const struct model_transaction *killer = &model->transactions[i];
         if (killer->seq > context->seq[killer->origin])
             continue;
-        if (killer != author && author->seq > killer->observed.seq[author->origin])
-            continue;
         size_t end = killer->first_effect + killer->effect_count;
-        size_t first = killer == author ? victim + 1 : killer->first_effect;
-        for (size_t at = first; at < end; at++)
-            if (model_covers(&model->effects[at], &model->effects[victim]))
-                return false;
+        for (size_t at = killer->first_effect; at < end; at++) {
+            if (!model_covers(&model->effects[at], sample))
+                continue;
+            killers = array_reserve(killers, count, &capacity, sizeof *killers);
+            killers[count++] = (struct model_killer){ killer, at };
+        }
+    }
+    *ret_count = count;
+    return killers;
+}
+
+/* None of the killers had seen effect number `victim`, which is of `author`. The
+ * newest are asked first: most victims fall to one of them. */
+static bool model_survives(const struct model_killer *killers, size_t count,
+    const struct model_transaction *author, size_t victim)
+{
+    for (size_t i = count; i > 0; i--) {
+        const struct model_killer *killer = &killers[i - 1];
+        bool has_seen = killer->transaction == author
+            ? killer->at > victim
+            : author->seq <= killer->transaction->observed.seq[author->origin];
+        if (has_seen)
+            return false;
     }
     return true;
+}
+
+bool model_lives(const struct model *model, const struct vector *context,
+    const struct model_transaction *author, size_t victim)
+{
+    size_t count = 0;
+    struct model_killer *killers
+        = model_killers(model, context, &model->effects[victim], &count);
+    bool lives = model_survives(killers, count, author, victim);
+    free(killers);
+    return lives;
 }
 
 struct model_value model_read(
     const struct model *model, const struct vector *context, int key, int field)
 {
     struct model_value value = { 0 };
+    struct effect place = { .kind = EFFECT_PUT, .key = key, .field = field };
+    size_t killer_count = 0;
+    struct model_killer *killers = model_killers(model, context, &place, &killer_count);
     for (size_t i = 0; i < model->transaction_count; i++) {
         const struct model_transaction *author = &model->transactions[i];
         if (author->seq > context->seq[author->origin])
@@ -91,7 +132,7 @@ struct model_value model_read(
             const struct effect *effect = &model->effects[at];
             bool is_content = effect->kind == EFFECT_ADD || effect->kind == EFFECT_PUT;
             if (!is_content || effect->key != key || effect->field != field
-                || !model_lives(model, context, author, at))
+                || !model_survives(killers, killer_count, author, at))
                 continue;
             value.exists = true;
             if (effect->kind == EFFECT_ADD)
@@ -100,6 +141,7 @@ struct model_value model_read(
                 value.bases[value.base_count++] = effect->value;
         }
     }
+    free(killers);
     return value;
 }
 

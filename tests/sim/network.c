@@ -222,6 +222,22 @@ void network_send(struct simulator *sim, size_t node, const struct core_output *
     network_post(sim, link, 1 - side, output->bytes);
     if (network_fault(sim, network->duplication, FAULT_DUPLICATION))
         network_post(sim, link, 1 - side, output->bytes);
+    for (; network->flood > 0; network->flood--)
+        network_post(sim, link, 1 - side, output->bytes);
+}
+
+bool network_inject(struct simulator *sim, size_t node, size_t other, struct crdt_bytes bytes)
+{
+    for (size_t i = 0; i < sim->network.count; i++)
+        for (size_t side = 0; side < 2; side++) {
+            struct link *link = &sim->network.links[i];
+            if (link->nodes[side] != node || link->nodes[1 - side] != other
+                || !link->is_open[0] || !link->is_open[1] || sim->network.is_cut[node][other])
+                continue;
+            network_post(sim, link, 1 - side, bytes);
+            return true;
+        }
+    return false;
 }
 
 void network_frame(struct simulator *sim, const struct event *event)

@@ -25,6 +25,7 @@ struct network {
     uint64_t id;
     bool is_cut[NODE_COUNT_MAX][NODE_COUNT_MAX]; /* [from][to]                  */
     /* Faults, in messages of a thousand. */
+    unsigned flood; /* copies of the next message                              */
     unsigned loss, duplication, reordering, delay, corruption, bulk_loss;
 };
 
@@ -38,6 +39,9 @@ void network_crash(struct simulator *sim, size_t node);
 void network_reset(struct simulator *sim, size_t index);
 /* Open links from `node`'s point of view to `peer`. */
 size_t network_links(const struct simulator *sim, size_t node, size_t peer);
+
+/* Puts a message of `node` on a link to `other`; false when there is none. */
+bool network_inject(struct simulator *sim, size_t node, size_t other, struct crdt_bytes bytes);
 
 /* The events of this room. */
 void network_dialled(struct simulator *sim, const struct event *event);

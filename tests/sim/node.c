@@ -1,9 +1,8 @@
 #include "tests/sim/node.h"
 
-#include <sodium.h>
-
 #include "tests/sim/array.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/signature.h"
 #include "tests/sim/simulator.h"
 
 #define WALL_START_MS UINT64_C(1760000000000) /* some day in 2025                */
@@ -19,24 +18,24 @@ static void *node_reallocate(void *context, void *block, size_t old_bytes, size_
     return NULL;
 }
 
-
-void node_signature(const uint8_t key[static CRDT_KEY_BYTES], const uint8_t *message,
-    size_t message_bytes, uint8_t ret_signature[static CORE_SIGNATURE_BYTES])
-{
-    crypto_generichash(
-        ret_signature, CORE_SIGNATURE_BYTES, message, message_bytes, key, CRDT_KEY_BYTES);
-}
-
 static void node_sign(void *context, const uint8_t *message, size_t message_bytes,
     uint8_t ret_signature[static CORE_SIGNATURE_BYTES])
 {
     const struct node *node = context;
-    node_signature(node->key, message, message_bytes, ret_signature);
+    signature_make(node, message, message_bytes, ret_signature);
+}
+
+uint64_t node_true_ms(const struct simulator *sim)
+{
+    return WALL_START_MS + sim->now_us / 1000;
 }
 
 uint64_t node_wall_ms(const struct simulator *sim, size_t node)
 {
-    return WALL_START_MS + sim->now_us / 1000 + (uint64_t)sim->nodes[node].clock_offset_ms;
+    const struct node *self = &sim->nodes[node];
+    int64_t drift_ms = (int64_t)((sim->now_us - self->drift_from_us) / 1000) * self->drift_ppm
+        / 1000000;
+    return node_true_ms(sim) + (uint64_t)(self->clock_offset_ms + drift_ms);
 }
 
 uint64_t node_own_seq(const struct node *node)
@@ -78,7 +77,7 @@ static void node_open(struct simulator *sim, size_t node)
         = disk->has_moved || disk_mark(disk, CORE_MARK_AHEAD, disk->count) != 0 };
     snprintf(options.name, sizeof options.name, "n%zu", node + 1);
     memcpy(options.key, self->key, CRDT_KEY_BYTES);
-    memset(options.cluster_id, 7, sizeof options.cluster_id);
+    memset(options.cluster_id, SIMULATOR_CLUSTER_BYTE, sizeof options.cluster_id);
     if (core_open(&options, &self->core) != CRDT_OK)
         simulator_fail(sim, "n%zu: core_open failed", node + 1);
 }
@@ -104,6 +103,7 @@ void node_start(struct simulator *sim, size_t node)
     self->incarnation++;
     self->is_serving = self->is_stopping = self->is_doomed = false;
     self->idle_ticks = 0;
+    self->busy_until_us = self->slow_until_us = 0;
     self->self = ORIGIN_COUNT_MAX;
     self->context = (struct vector){ 0 };
     self->feed_count = 0;

@@ -12,15 +12,22 @@
 
 struct node {
     uint8_t key[CRDT_KEY_BYTES];
+    uint8_t secret[64];          /* of an Ed25519 key                           */
+    bool is_ed25519;
     struct core *core;
     size_t held_bytes;           /* by the core, through its memory hook        */
     bool is_serving;
     bool is_stopping;
+    unsigned loss;               /* liveness.c: it never comes back; 0: it does */
     bool is_doomed;              /* crashes amid the outputs of its next step   */
     bool is_stranger_to[NODE_COUNT_MAX]; /* not in the configuration of that one */
     uint64_t incarnation;
     enum core_durability durability;
     int64_t clock_offset_ms;
+    int64_t drift_ppm;           /* of its wall clock since `drift_from_us`     */
+    uint64_t drift_from_us;
+    uint64_t busy_until_us;      /* its inputs wait                             */
+    uint64_t slow_until_us;      /* each input keeps it busy for a while        */
     uint64_t monotonic_offset_us;
     struct disk disk;
     struct core_peer peers[NODE_COUNT_MAX];
@@ -51,6 +58,8 @@ void node_crash(struct simulator *sim, size_t node);
 void node_stop(struct simulator *sim, size_t node);
 /* Frees the core without any ceremony. */
 void node_close(struct simulator *sim, size_t node);
+/* What a right clock shows. */
+uint64_t node_true_ms(const struct simulator *sim);
 uint64_t node_wall_ms(const struct simulator *sim, size_t node);
 /* Own operations that are in S, the open batch included. */
 uint64_t node_own_seq(const struct node *node);
@@ -59,11 +68,6 @@ uint64_t node_own_seq(const struct node *node);
 void node_restart_later(struct simulator *sim, size_t node);
 /* EVENT_STOPPED: checks that everything is on disk, then closes. */
 void node_stopped(struct simulator *sim, size_t node);
-/* The signature of whoever has `key`: a keyed hash that anyone can verify,
- * enough where nobody is evil. */
-void node_signature(const uint8_t key[static CRDT_KEY_BYTES], const uint8_t *message,
-    size_t message_bytes, uint8_t ret_signature[static CORE_SIGNATURE_BYTES]);
-
 /* The events of this room. */
 void node_tick(struct simulator *sim, const struct event *event);
 void node_fetched(struct simulator *sim, const struct event *event);

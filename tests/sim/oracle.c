@@ -14,6 +14,25 @@ struct deed {
     const struct vector *observed;
 };
 
+/* One number for an entry, whatever the order of entries. */
+static uint64_t entry_number(const uint64_t facts[static 8])
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < 8; i++)
+        number = record_mix(number, facts[i]);
+    return number;
+}
+
+static uint64_t oracle_number(
+    const struct simulator *sim, const struct oracle_entry *entry)
+{
+    uint64_t facts[8] = { entry->place.prefixes[entry->place.depth], entry->place.element,
+        (uint64_t)entry->type ^ entry->seq << 8,
+        sim->registry.origins[entry->origin].origin.generation, entry->version,
+        (uint64_t)entry->amount, entry->hlc, entry->value };
+    return entry_number(facts);
+}
+
 static bool has_seen(const struct deed *deed, const struct oracle_entry *entry)
 {
     if (entry->origin == deed->origin)
@@ -69,20 +88,37 @@ static bool ends(const struct deed *deed, struct oracle_entry *entry)
     }
 }
 
-static void oracle_apply(struct oracle *oracle, const struct deed *deed)
+/* Ends what the operation ends; a FOLD gives what it names another number. */
+static void oracle_sweep(
+    const struct simulator *sim, struct oracle *oracle, const struct deed *deed)
+{
+    bool is_fold
+        = deed->record->code == RECORD_FOLD_COUNTER || deed->record->code == RECORD_FOLD_GCOUNTER;
+    for (size_t i = oracle->count; i > 0; i--) {
+        struct oracle_entry *entry = &oracle->entries[i - 1];
+        uint64_t number = entry->number;
+        if (ends(deed, entry)) {
+            oracle->sum -= number;
+            *entry = oracle->entries[--oracle->count];
+        } else if (is_fold) {
+            entry->number = oracle_number(sim, entry);
+            oracle->sum += entry->number - number;
+        }
+    }
+}
+
+static void oracle_apply(
+    const struct simulator *sim, struct oracle *oracle, const struct deed *deed)
 {
     const struct record *record = deed->record;
-    bool is_addition
-        = record->code == RECORD_ADD_COUNTER || record->code == RECORD_ADD_GCOUNTER;
-    if (!is_addition)
-        for (size_t i = oracle->count; i > 0; i--)
-            if (ends(deed, &oracle->entries[i - 1]))
-                oracle->entries[i - 1] = oracle->entries[--oracle->count];
+    if (record->code != RECORD_ADD_COUNTER && record->code != RECORD_ADD_GCOUNTER)
+        oracle_sweep(sim, oracle, deed);
     if (record->code > RECORD_ADD_GCOUNTER)
         return;
     oracle->entries = array_reserve(
         oracle->entries, oracle->count, &oracle->capacity, sizeof *oracle->entries);
-    oracle->entries[oracle->count++] = (struct oracle_entry){ .place = record->place,
+    struct oracle_entry *entry = &oracle->entries[oracle->count++];
+    *entry = (struct oracle_entry){ .place = record->place,
         .type = record_type(record->code),
         .origin = deed->origin,
         .seq = deed->seq,
@@ -90,6 +126,8 @@ static void oracle_apply(struct oracle *oracle, const struct deed *deed)
         .amount = record->amount,
         .hlc = record->hlc,
         .value = record->value };
+    entry->number = oracle_number(sim, entry);
+    oracle->sum += entry->number;
 }
 
 /* The operations of a known batch, read when they are first asked for. */
@@ -127,7 +165,7 @@ static bool oracle_step(struct simulator *sim, struct oracle *oracle, size_t ori
         if (last->seq[i] > oracle->applied.seq[i])
             return false;
     for (size_t i = 0; i < records->count; i++)
-        oracle_apply(oracle, &(struct deed){ .origin = origin,
+        oracle_apply(sim, oracle, &(struct deed){ .origin = origin,
             .seq = batch->first_seq + i,
             .record = &records->items[i],
             .observed = &records->observed[records->items[i].segment] });
@@ -151,24 +189,6 @@ static bool oracle_advance(struct simulator *sim, size_t node)
         }
     }
     return is_there && !sim->is_broken;
-}
-
-/* One number for an entry, whatever the order of entries. */
-static uint64_t entry_number(const uint64_t facts[static 8])
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < 8; i++)
-        number = record_mix(number, facts[i]);
-    return number;
-}
-
-static uint64_t oracle_number(const struct simulator *sim, const struct oracle_entry *entry)
-{
-    uint64_t facts[8] = { entry->place.prefixes[entry->place.depth], entry->place.element,
-        (uint64_t)entry->type ^ entry->seq << 8,
-        sim->registry.origins[entry->origin].origin.generation, entry->version,
-        (uint64_t)entry->amount, entry->hlc, entry->value };
-    return entry_number(facts);
 }
 
 struct seen {
@@ -200,7 +220,6 @@ static bool see_entry(void *context, const struct crdt_entry *entry)
 
 /* Names one entry that only one side has. */
 struct search {
-    const struct simulator *sim;
     const struct oracle *oracle;
     bool *is_found;      /* per entry of the oracle */
     bool has_stranger;
@@ -212,7 +231,7 @@ static bool search_entry(void *context, const struct crdt_entry *entry)
     struct search *search = context;
     uint64_t number = document_number(entry);
     for (size_t i = 0; i < search->oracle->count; i++)
-        if (oracle_number(search->sim, &search->oracle->entries[i]) == number) {
+        if (search->oracle->entries[i].number == number) {
             search->is_found[i] = true;
             return true;
         }
@@ -234,7 +253,7 @@ static bool search_entry(void *context, const struct crdt_entry *entry)
 static void oracle_explain(struct simulator *sim, size_t node)
 {
     struct oracle *oracle = &sim->nodes[node].oracle;
-    struct search search = { .sim = sim, .oracle = oracle,
+    struct search search = { .oracle = oracle,
         .is_found = calloc(oracle->count + 1, sizeof(bool)) };
     if (search.is_found == NULL)
         exit(2);
@@ -264,13 +283,10 @@ void oracle_compare(struct simulator *sim, size_t node, bool is_due)
         return;
     oracle->compared_step = sim->stats.steps;
     sim->stats.oracles++;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < oracle->count; i++)
-        sum += oracle_number(sim, &oracle->entries[i]);
     struct seen seen = { 0 };
     if (crdt_visit(core_document(self->core), crdt_root(), see_entry, &seen) != CRDT_OK)
         return;
-    if (seen.sum != sum || seen.count != oracle->count)
+    if (seen.sum != oracle->sum || seen.count != oracle->count)
         oracle_explain(sim, node);
 }
 
@@ -278,6 +294,7 @@ void oracle_reset(struct oracle *oracle)
 {
     oracle->applied = (struct vector){ 0 };
     oracle->count = 0;
+    oracle->sum = 0;
 }
 
 void oracle_close(struct oracle *oracle)

@@ -20,6 +20,7 @@ struct oracle_entry {
     int64_t amount;
     uint64_t hlc;
     uint64_t value;
+    uint64_t number;    /* stands for all of the above                            */
 };
 
 struct oracle {
@@ -27,6 +28,7 @@ struct oracle {
     struct oracle_entry *entries;
     size_t count;
     size_t capacity;
+    uint64_t sum;           /* of the numbers                                     */
     uint64_t compared_step; /* of the run: when a long history was last compared */
 };
 

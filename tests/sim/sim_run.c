@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/sim/commit.h"
 #include "tests/sim/simulator.h"
 
 #define REPORT_S 5.0
@@ -18,6 +19,7 @@ struct run_options {
     uint64_t seed_count;
     double minutes;
     size_t node_count;
+    enum simulator_mode mode;
     bool is_traced;
     bool is_twice;
     bool is_tap;
@@ -34,13 +36,17 @@ struct run_totals {
 /* An assertion of the core ends the process: this says which seed it was. */
 static uint64_t seed_now;
 static size_t node_count_now;
+static enum simulator_mode mode_now;
+static const char *const mode_texts[] = { "drawn", "safety", "liveness" };
 
 static void print_replay(FILE *file)
 {
     fprintf(file, "to see it again: sim_run --seed %" PRIu64, seed_now);
     if (node_count_now > 0)
         fprintf(file, " --nodes %zu", node_count_now);
-    fprintf(file, " --trace\n");
+    if (mode_now != MODE_DRAWN)
+        fprintf(file, " --mode %s", mode_texts[mode_now]);
+    fprintf(file, " --trace   (commit " SIM_COMMIT ")\n");
 }
 
 static void say_seed(int signal_number)
@@ -59,20 +65,24 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Everything as "number words" and, for faults, "word number": scripts/sim.sh
+ * adds up the lines of several processes. */
 static void print_totals(const struct run_totals *totals)
 {
     double elapsed = seconds_now() - totals->started_s;
+    double rate = elapsed > 0 ? 1 / elapsed : 0;
+    const struct simulator_stats *stats = &totals->stats;
     printf("%" PRIu64 " seeds, %" PRIu64 " operations, %.0f simulated seconds, %.0f s,"
-           " %.0f operations/s, %" PRIu64 " steps, %" PRIu64 " generations, %" PRIu64
-           " references, %" PRIu64 " oracles, %" PRIu64 " snapshots, %" PRIu64 " loads;"
-           " faults:",
-        totals->seeds, totals->stats.operations, totals->simulated_s, elapsed,
-        elapsed > 0 ? (double)totals->stats.operations / elapsed : 0.0, totals->stats.steps,
-        totals->stats.generations, totals->stats.references, totals->stats.oracles,
-        totals->stats.snapshots, totals->stats.loads);
+           " %.0f operations/s, %.1f seeds/s, %" PRIu64 " steps, %" PRIu64 " generations,"
+           " %" PRIu64 " states against the oracle, %" PRIu64 " references, %" PRIu64
+           " with Ed25519, %" PRIu64 " snapshots, %" PRIu64 " starts from one, %" PRIu64
+           " members lost for good, %" PRIu64 " of %d rounds; faults:",
+        totals->seeds, stats->operations, totals->simulated_s, elapsed,
+        (double)stats->operations * rate, (double)totals->seeds * rate, stats->steps,
+        stats->generations, stats->oracles, stats->references, stats->ed25519, stats->snapshots,
+        stats->loads, stats->lost, stats->rounds, CONVERGE_ROUNDS);
     for (size_t i = 0; i < FAULT_COUNT; i++)
-        if (totals->faults[i] > 0)
-            printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
+        printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
     printf("\n");
     fflush(stdout);
 }
@@ -83,6 +93,7 @@ static bool run_once(const struct run_options *options, uint64_t seed,
 {
     static struct simulator sim;
     struct simulator_options chosen = { .seed = seed,
+        .mode = options->mode,
         .node_count = options->node_count,
         .is_traced = options->is_traced };
     seed_now = seed;
@@ -105,6 +116,10 @@ static bool run_once(const struct run_options *options, uint64_t seed,
     totals->stats.snapshots += sim.stats.snapshots;
     totals->stats.loads += sim.stats.loads;
     totals->stats.oracles += sim.stats.oracles;
+    totals->stats.ed25519 += sim.stats.ed25519;
+    totals->stats.lost += sim.stats.lost;
+    if (totals->stats.rounds < sim.stats.rounds)
+        totals->stats.rounds = sim.stats.rounds;
     for (size_t i = 0; i < FAULT_COUNT; i++)
         totals->faults[i] += sim.faults.counts[i];
     *ret_checksum = sim.checksum;
@@ -169,7 +184,7 @@ static int run(const struct run_options *options)
 static int usage(FILE *file, int code)
 {
     fputs("usage: sim_run [--seed N] [--seeds COUNT] [--minutes M] [--nodes 3..5]\n"
-          "               [--trace] [--twice] [--tap]\n"
+          "               [--mode safety|liveness] [--trace] [--twice] [--tap]\n"
           "\n"
           "Runs whole clusters of real cores under virtual time and checks the invariants\n"
           "of design.md after every step.\n"
@@ -178,6 +193,9 @@ static int usage(FILE *file, int code)
           "  --seeds COUNT  how many seeds, N, N + 1 ... (default 1)\n"
           "  --minutes M    seeds until M minutes are over; a line every 5 s\n"
           "  --nodes K      3 to 5; without it the seed chooses\n"
+          "  --mode safety    faults to the end, the invariants after every step\n"
+          "  --mode liveness  then faults end, but for members that never come back; the\n"
+          "                   others converge in time. Without it the seed chooses.\n"
           "  --trace        print all that happens\n"
           "  --twice        run each seed twice: both must be the same, byte for byte\n"
           "  --tap          report as TAP\n"
@@ -197,6 +215,17 @@ static bool read_number(int count, char **texts, int *at, double *ret_number)
     return end != texts[*at] && *end == '\0' && *ret_number >= 0;
 }
 
+static bool read_mode(int count, char **texts, int *at, struct run_options *ret_options)
+{
+    const char *text = *at + 1 < count ? texts[++*at] : "";
+    for (int i = MODE_SAFETY; i <= MODE_LIVENESS; i++)
+        if (strcmp(text, mode_texts[i]) == 0) {
+            ret_options->mode = (enum simulator_mode)i;
+            return true;
+        }
+    return false;
+}
+
 static bool read_options(int count, char **texts, struct run_options *ret_options)
 {
     for (int i = 1; i < count; i++) {
@@ -207,6 +236,8 @@ static bool read_options(int count, char **texts, struct run_options *ret_option
             ret_options->is_twice = true;
         } else if (strcmp(texts[i], "--tap") == 0) {
             ret_options->is_tap = true;
+        } else if (strcmp(texts[i], "--mode") == 0 && read_mode(count, texts, &i, ret_options)) {
+            continue;
         } else if (strcmp(texts[i], "--seed") == 0 && i + 1 < count) {
             ret_options->seed = strtoull(texts[++i], NULL, 10);
             ret_options->has_seed = true;
@@ -236,6 +267,7 @@ int main(int argument_count, char **arguments)
     if (sodium_init() < 0)
         return 2;
     node_count_now = options.node_count;
+    mode_now = options.mode;
     signal(SIGABRT, say_seed);
     return run(&options);
 }

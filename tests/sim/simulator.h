@@ -13,12 +13,20 @@
 #include "tests/sim/agenda.h"
 #include "tests/sim/registry.h"
 
-/* How long after the last fault all nodes may need to be equal. Start wait 2 s,
- * a silent link 3 s, connect 1 s, a lost message is repaired after 3 s, twice. */
-#define CONVERGE_US 20000000
+/* How many heartbeat rounds after the last fault all nodes may need to be equal.
+ * A round is a second: start wait 2, a silent link 3, connect 1, a member that
+ * still stands still 4, a lost message is repaired after 3, twice. */
+#define CONVERGE_ROUNDS 20
+#define CONVERGE_US (CONVERGE_ROUNDS * UINT64_C(1000000))
 #define VIOLATION_BYTES 1024
+#define SIMULATOR_CLUSTER_BYTE 7 /* fills the cluster id                          */
+
+/* In safety runs the faults go on to the end; in liveness runs some last for ever
+ * and the others end; else the seed chooses: mostly all of them end. */
+enum simulator_mode { MODE_DRAWN, MODE_SAFETY, MODE_LIVENESS };
 
 struct simulator_options {
+    enum simulator_mode mode;
     uint64_t seed;
     size_t node_count;          /* 0: the seed chooses 3 to 5                   */
     bool is_traced;
@@ -42,6 +50,9 @@ struct simulator_stats {
     uint64_t snapshots;   /* written whole                                       */
     uint64_t loads;       /* restarts that began with one                        */
     uint64_t oracles;     /* states compared with the oracle                    */
+    uint64_t ed25519;     /* 1: signatures are real                             */
+    uint64_t lost;        /* members that never came back                       */
+    uint64_t rounds;      /* of heartbeats until all were equal                 */
     uint64_t references;  /* documents rebuilt from scratch to compare          */
 };
 
@@ -58,6 +69,7 @@ struct simulator {
     uint64_t checksum;          /* of everything that happened                  */
     struct agenda agenda;
     struct node nodes[NODE_COUNT_MAX];
+    struct disk spares[NODE_COUNT_MAX]; /* the other copies of cloned stores    */
     size_t node_count;
     struct network network;
     struct registry registry;
@@ -69,10 +81,14 @@ struct simulator {
     size_t state_capacity;
     uint64_t think_us;          /* mean pause of a client                       */
     uint64_t snapshot_bytes;    /* between two snapshots; 0: none                */
+    uint64_t portion_max;       /* elements or fields in one command            */
+    uint64_t field_count;       /* of the sets and hashes                       */
     bool has_flushall;          /* this run's clients say FLUSHALL              */
     bool has_long_counters;     /* and seldom remove one                            */
     bool is_calm;               /* clients have stopped                         */
     bool is_model_exact;        /* no lying acknowledgements in this run        */
+    bool has_poison;            /* a member may be bad: alarms are right        */
+    uint64_t skipped_us;        /* nothing ran for so long                      */
     bool is_broken;
     char violation[VIOLATION_BYTES];
 };

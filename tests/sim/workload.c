@@ -132,7 +132,8 @@ static void workload_check_promise(
     if (!is_durable && self->disk.failures == outstanding->failures && self->disk.failures == 0)
         simulator_fail(sim, "n%zu: a reply shows %s %llu before it is durable", node + 1,
             simulator_label(sim, outstanding->origin).text, (unsigned long long)outstanding->seq);
-    if (outstanding->has_written && own->promised < outstanding->seq)
+    /* What a member promises after it is lost, nobody else can keep. */
+    if (outstanding->has_written && own->promised < outstanding->seq && self->loss == 0)
         own->promised = outstanding->seq;
 }
 

@@ -12,8 +12,10 @@ struct node;
 #define CLIENT_COUNT 4        /* per node; the last one asks for the checks      */
 #define CLIENT_ASKING (CLIENT_COUNT - 1)
 #define OUTSTANDING_MAX 32    /* pipelined commands of one client                */
-#define EFFECTS_MAX 64        /* of one EXEC                                     */
-#define ARGUMENTS_MAX 40
+#define EFFECTS_MAX 512       /* of one EXEC                                     */
+#define ARGUMENTS_MAX 48
+#define FIELD_COUNT_MAX 40    /* of a set or hash that the model knows            */
+#define PORTION_MAX 20        /* elements or fields in one command               */
 #define ARGUMENT_BYTES 64
 
 /* A command as text. */
