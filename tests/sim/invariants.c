@@ -6,8 +6,9 @@
 #include "tests/sim/array.h"
 #include "tests/sim/simulator.h"
 
-#define SAMPLE_STATES 8      /* I12 on every 8th step that changed a context      */
-#define SAMPLE_REFERENCE 600 /* the reference document on every 600th             */
+/* The oracle has judged S of each such step; what it cannot say, at these: */
+#define SAMPLE_STATES 32      /* I12 on every 32nd step that changed a context    */
+#define SAMPLE_REFERENCE 3000 /* the reference document on every 3000th           */
 
 /* An author whose disk fails keeps what it has closed to itself; once it has
  * said that it goes ahead, it sends what it cannot STORE. */

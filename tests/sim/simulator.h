@@ -82,6 +82,7 @@ struct simulator {
     uint64_t think_us;          /* mean pause of a client                       */
     uint64_t snapshot_bytes;    /* between two snapshots; 0: none                */
     uint64_t portion_max;       /* elements or fields in one command            */
+    uint64_t multi_max;         /* commands in one MULTI                        */
     uint64_t field_count;       /* of the sets and hashes                       */
     bool has_flushall;          /* this run's clients say FLUSHALL              */
     bool has_long_counters;     /* and seldom remove one                            */

@@ -273,7 +273,7 @@ void workload_think(struct simulator *sim, size_t node, size_t slot)
         command_add(&command, "EXEC");
     } else if (!client->is_in_multi && simulator_chance(sim, 15)) {
         command_add(&command, "MULTI");
-        client->multi_left = 1 + (unsigned)simulator_random(sim, 5);
+        client->multi_left = 1 + (unsigned)simulator_random(sim, sim->multi_max);
     } else {
         command_draw(sim, &command, effects, &effect_count);
     }
