@@ -23,6 +23,11 @@
 #define SERVE_ROUND_BYTES 1048576    /* served to a peer before it must say what it has */
 #define SERVE_FEED_BYTES_MIN 65536   /* of a round for one feed, however many there are */
 #define STORE_RETRY_US 1000000       /* between tries of a STORE that failed       */
+#define SNAPSHOT_BYTES 67108864      /* default of `snapshot-bytes`: replayed in a second or two */
+#define SNAPSHOT_RETRY_US 10000000   /* between tries of a snapshot that failed    */
+#define SNAPSHOT_STOP_DIVISOR 8      /* a clean stop makes one above this part of it */
+#define SNAPSHOT_STOP_US 3000000     /* and waits so long for it: a stop is done in 5 s */
+#define ROW_OVERHEAD_BYTES 64        /* replay work of a batch beside its bytes    */
 #define MEMORY_RETRY_US 10000        /* between tries of what lacked memory        */
 #define ALWAYS_CLOSE_BYTES 4194304   /* always: an open batch waits no longer for its turn */
 #define PENDING_BYTES_MAX 67108864   /* early batches: two of the largest          */
@@ -87,6 +92,7 @@
 #define STORE_QUEUE_BYTES_MAX (64u << 20) /* above, nothing more is read from anyone   */
 #define STORE_SYNC_MS 1000           /* everysec: what its name says                */
 #define STORE_BUSY_MS 1000           /* a copy by `sqlite3` may hold a lock so long */
+#define SNAPSHOT_PART_BYTES 1048576  /* a row: commits wait for one of them at most */
 #define BACKUP_STEP_PAGES 256        /* 1 MiB: commits wait for one step at most    */
 #define VERIFY_PROGRESS_ROWS 1000    /* some 100 ms: a person wants a word a second */
 #define FETCH_ROWS_MAX 4096          /* rows in one answer                          */

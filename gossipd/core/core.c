@@ -85,7 +85,7 @@ struct peer *core_peer_by_link(struct core *core, uint64_t link)
 
 /* ---- Opening and closing ------------------------------------------------- */
 
-static enum crdt_status open_document(struct core *core)
+static struct crdt_options document_options(struct core *core)
 {
     struct crdt_options options;
     crdt_options_init(&options);
@@ -98,7 +98,26 @@ static enum crdt_status open_document(struct core *core)
     options.pending_bytes_max = 0;
     for (size_t index = 0; index < sizeof options.hash_seed; index++)
         options.hash_seed[index] = (uint8_t)random_next(&core->random);
+    return options;
+}
+
+static enum crdt_status open_document(struct core *core)
+{
+    struct crdt_options options = document_options(core);
     return crdt_open(&options, &core->document);
+}
+
+enum crdt_status core_load(struct core *core, struct crdt_bytes snapshot)
+{
+    struct crdt_options options = document_options(core);
+    struct crdt_document *document;
+    enum crdt_status status = crdt_load(&options, snapshot, &document);
+    if (status != CRDT_OK)
+        return status;
+    crdt_close(core->document);
+    core->document = document;
+    core_changed(core);
+    return CRDT_OK;
 }
 
 static enum crdt_status open_peers(struct core *core)
@@ -183,6 +202,7 @@ void core_close(struct core *core)
 static void replay(struct core *core, const struct core_input *input)
 {
     for (size_t index = 0; index < input->row_count; index++) {
+        snapshots_count(core, input->rows[index].batch.size);
         if (crdt_merge(core->document, input->rows[index].batch) == CRDT_OK)
             continue;
         /* Whatever the store has lost may be own operations. */
@@ -235,6 +255,7 @@ static void stop(struct core *core)
     if (core->phase >= PHASE_STOPPING)
         return;
     core->phase = PHASE_STOPPING;
+    core->stopping_us = core->now_us;
     own_go_on_stopping(core);
 }
 
@@ -242,6 +263,9 @@ static void stop(struct core *core)
 static void dispatch(struct core *core, const struct core_input *input)
 {
     switch (input->kind) {
+    case CORE_REPLAY_SNAPSHOT:
+        snapshots_replay(core, input->bytes);
+        break;
     case CORE_REPLAY:
         replay(core, input);
         break;
@@ -281,6 +305,9 @@ static void dispatch(struct core *core, const struct core_input *input)
     case CORE_BACKED_UP:
         perform_backed_up(core, input);
         break;
+    case CORE_SNAPSHOT_DONE:
+        snapshots_done(core, input);
+        break;
     case CORE_STOP:
         stop(core);
         break;
@@ -307,6 +334,7 @@ void core_step(struct core *core, const struct core_input *input, struct core_ou
     outputs_reset(&core->outputs);
     dispatch(core, input);
     begin_serving_if_due(core);
+    snapshots_go_on(core);
     ret_outputs->items = core->outputs.items;
     ret_outputs->count = core->outputs.count;
 }
@@ -322,6 +350,7 @@ uint64_t core_deadline_us(const struct core *core)
         return UINT64_MAX;
     uint64_t due_us = least(core->retry_us, own_due_us(core));
     due_us = least(due_us, links_due_us(core));
+    due_us = least(due_us, snapshots_due_us(core));
     if (core->phase == PHASE_WAITING)
         due_us = least(due_us, core->waiting_until_us);
     if (core->journal.state == JOURNAL_FAILED)

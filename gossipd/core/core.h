@@ -72,9 +72,12 @@ struct core_options {
     bool is_generation_burnt;             /* mark *ahead* found, or the store moved:
                                            * go on under a new generation           */
     uint64_t maxmemory_bytes;             /* 0: no limit; refuses clients' writes   */
+    uint64_t snapshot_bytes;              /* batches between two snapshots; 0: none */
 };
 
 enum core_input_kind {
+    CORE_REPLAY_SNAPSHOT, /* `bytes`: a stored snapshot, before every REPLAY; whether it
+                        * was taken, core_has_snapshot() says                      */
     CORE_REPLAY,       /* a stored batch, in order of application, before SERVE    */
     CORE_SERVE,        /* replay is over: links and commands may come             */
     CORE_TICK,         /* core_deadline_us() has come                              */
@@ -88,6 +91,7 @@ enum core_input_kind {
     CORE_FETCHED,      /* the answer to a FETCH                                    */
     CORE_VERIFIED,     /* the answer to a VERIFY                                   */
     CORE_BACKED_UP,    /* the answer to a BACKUP                                   */
+    CORE_SNAPSHOT_DONE, /* the answer to a SNAPSHOT: `size` bytes are durable, or not */
     CORE_STOP,         /* reply to what is durable, then EVENT_STOPPED             */
 };
 
@@ -103,16 +107,19 @@ struct core_input {
     uint64_t monotonic_us; /* never goes back                                      */
     uint64_t link;         /* FRAME, LINK_UP, LINK_DOWN: the host's number, not reused */
     uint64_t client;       /* COMMAND, CLIENT_GONE, BACKED_UP: likewise            */
-    uint64_t number;       /* STORED, STORE_FAILED; id of FETCHED, VERIFIED        */
+    uint64_t number;       /* STORED, STORE_FAILED; id of FETCHED, VERIFIED, SNAPSHOT_DONE */
+    uint64_t size;         /* SNAPSHOT_DONE                                        */
     bool is_initiator;     /* LINK_UP: this side dialled                           */
-    bool is_ok;            /* VERIFIED, BACKED_UP; FETCHED: false when the rows are gone */
+    bool is_ok;            /* VERIFIED, BACKED_UP, SNAPSHOT_DONE; FETCHED: false when
+                            * the rows are gone                                    */
     uint8_t key[CRDT_KEY_BYTES];         /* LINK_UP                                */
-    struct crdt_bytes bytes;             /* FRAME                                  */
+    struct crdt_bytes bytes;             /* FRAME, REPLAY_SNAPSHOT                 */
     const struct crdt_bytes *arguments;  /* COMMAND                                */
     size_t argument_count;
     const struct core_row *rows;         /* REPLAY: one; FETCHED: in order of seq  */
     size_t row_count;
-    const char *reason;                  /* STORE_FAILED, BACKED_UP: for people    */
+    const char *reason;                  /* STORE_FAILED, BACKED_UP, SNAPSHOT_DONE:
+                                          * for people                             */
 };
 
 enum core_output_kind {
@@ -127,6 +134,9 @@ enum core_output_kind {
     CORE_CLOSE_CLIENT, /* after what was replied                                   */
     CORE_BACKUP,     /* copy the store to a new file; BACKED_UP answers. Until then
                       * no COMMAND of this client comes                           */
+    CORE_SNAPSHOT,   /* write down the state as of this moment, which is that of all
+                      * STOREs put out before; durable only after they are. One at
+                      * a time: SNAPSHOT_DONE(number) answers                      */
     CORE_EVENT,      /* what the host logs and counts                              */
 };
 
@@ -149,19 +159,20 @@ enum core_event {
     CORE_EVENT_CLOCK_AHEAD,  /* a stamp more than 60 s ahead was seen: alarm       */
     CORE_EVENT_STORE_FAILED,
     CORE_EVENT_STORE_BACK,
+    CORE_EVENT_SNAPSHOT,     /* one was made, loaded, or could not be: `text` says  */
 };
 enum core_level { CORE_INFO, CORE_WARNING, CORE_ALARM };
 
 struct core_output {
     enum core_output_kind kind;
-    uint64_t number;          /* STORE, STORE_MARK: 1, 2, 3 ...; FETCH, VERIFY: id  */
+    uint64_t number;          /* STORE, STORE_MARK: 1, 2, 3 ...; FETCH, VERIFY, SNAPSHOT: id */
     uint64_t link;            /* SEND, CLOSE_LINK                                  */
     uint64_t client;          /* REPLY, CLOSE_CLIENT, BACKUP                       */
     size_t peer;              /* CONNECT: index into options.peers                 */
     bool is_bulk;             /* SEND: may be dropped when the link's queue is full:
                                * comparison repairs it                             */
     enum core_mark mark;      /* STORE_MARK                                        */
-    uint64_t value;           /* STORE_MARK                                        */
+    uint64_t value;           /* STORE_MARK; SNAPSHOT: newest STORE that it covers, 0: none */
     struct crdt_dot from;     /* FETCH: the feed, and the first seq wanted         */
     size_t bytes_max;         /* FETCH: stop after the row that reaches this       */
     struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message        */
@@ -205,6 +216,14 @@ enum core_durability core_durability(const struct core *core);
 /* What is signed for a batch of this cluster with this head. */
 void core_signed_message(const uint8_t cluster_id[static CRDT_HASH_BYTES],
     const uint8_t head[static CRDT_HASH_BYTES], uint8_t ret_message[static CORE_SIGNED_BYTES]);
+
+/* Appends the state for the CORE_SNAPSHOT at hand: for the host, before the next
+ * step. It reads and seals nothing, so a forked copy of the process may do it. */
+CRDT_MUST_CHECK enum crdt_status core_snapshot(
+    struct core *core, struct crdt_buffer *ret_snapshot);
+/* True when the last REPLAY_SNAPSHOT was taken; else the host offers another one,
+ * or all rows. */
+bool core_has_snapshot(const struct core *core);
 
 /* For tests and the simulator: the document, read only. */
 const struct crdt_document *core_document(const struct core *core);

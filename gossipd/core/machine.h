@@ -14,6 +14,7 @@
  *     links     who is linked; heartbeats; dialling
  *     sync      the words on a link: compare, summary, acknowledgement
  *     serve     what a peer lacks is sent to it
+ *     snapshots when the state is written down, so that a restart need not replay all
  *     status    what is told about all this
  */
 #ifndef GOSSIPD_CORE_MACHINE_H
@@ -100,6 +101,17 @@ struct core {
     uint64_t forks;                  /* ever                                        */
     uint64_t forked_us;              /* last alarm from a comparison                */
 
+    /* snapshots */
+    bool has_snapshot;               /* the last REPLAY_SNAPSHOT was taken           */
+    bool is_snapshot_on;             /* SNAPSHOT is out, its answer is awaited       */
+    uint64_t newest_snapshot_id;
+    uint64_t snapshot_bytes;         /* of the newest durable one; 0: none           */
+    uint64_t snapshots;              /* made in this life                            */
+    uint64_t tail_bytes;             /* batches that a restart would replay          */
+    uint64_t tail_bytes_covered;     /* of them, by the one that is on               */
+    uint64_t snapshot_retry_us;      /* not before                                   */
+    uint64_t stopping_us;            /* when STOPPING began                          */
+
     uint64_t newest_fetch_id;
     struct crdt_buffer scratch;      /* a message being made                        */
     struct crdt_buffer reply;
@@ -119,6 +131,9 @@ void core_event(struct core *core, enum core_event event, enum core_level level,
 void core_refuse(struct core *core, enum refusal refusal, const struct peer *peer);
 /* Memory was out: wants a TICK soon. */
 void core_retry_soon(struct core *core);
+/* Puts the document of a snapshot in the place of the empty one. On failure that
+ * is as it was. */
+CRDT_MUST_CHECK enum crdt_status core_load(struct core *core, struct crdt_bytes snapshot);
 /* C has changed. */
 void core_changed(struct core *core);
 /* The peer of that key, or of that link; NULL when there is none. */
@@ -189,6 +204,18 @@ void serve_round(struct core *core, struct peer *peer);
 void serve_fetched(struct core *core, const struct core_input *input);
 /* Offers an own batch, which may now be sent, to all who are waiting for it. */
 void serve_own(struct core *core, struct held *held);
+
+/* ---- snapshots.c ---- */
+
+/* A batch was stored, or replayed. */
+void snapshots_count(struct core *core, size_t batch_bytes);
+/* After each step: asks for a snapshot when one is due. */
+void snapshots_go_on(struct core *core);
+uint64_t snapshots_due_us(const struct core *core);
+/* STOPPING: true when nothing of it needs to be waited for. */
+bool snapshots_are_done(struct core *core);
+void snapshots_replay(struct core *core, struct crdt_bytes snapshot);
+void snapshots_done(struct core *core, const struct core_input *input);
 
 /* ---- perform.c ---- */
 

@@ -113,6 +113,7 @@ enum crdt_status own_close(struct core *core)
     held->may_go_early = ask_to_go_ahead(core);
     core->closed_us = core->now_us;
     core_changed(core);
+    snapshots_count(core, held->batch.bytes.size);
     journal_append(&core->journal, held);
     journal_put_out(&core->journal, &core->outputs);
     send_early(core);
@@ -189,7 +190,7 @@ void own_go_on_stopping(struct core *core)
 {
     if (core->phase != PHASE_STOPPING)
         return;
-    if (own_close(core) != CRDT_OK || core->journal.first != NULL)
+    if (own_close(core) != CRDT_OK || core->journal.first != NULL || !snapshots_are_done(core))
         return;
     if (core->ahead == AHEAD_SET) {
         /* Everything is durable: the next start may go on as it was. */

@@ -176,6 +176,7 @@ static enum crdt_status apply(struct core *core, struct held *held)
     held->wall_ms = core->wall_ms;
     core_changed(core);
     core->is_fold_stale = true;
+    snapshots_count(core, held->batch.bytes.size);
     journal_append(&core->journal, held);
     journal_put_out(&core->journal, &core->outputs);
     return CRDT_OK;

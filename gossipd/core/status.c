@@ -170,6 +170,10 @@ enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
     lines_field_number(&lines, "crdt_pending_evicted", core->pending.evicted);
     lines_field_number(&lines, "crdt_verifying_bytes", core->verifying_bytes);
     lines_field_number(&lines, "crdt_not_durable_bytes", core->journal.bytes);
+    lines_field_number(&lines, "crdt_snapshots", core->snapshots);
+    lines_field_number(&lines, "crdt_snapshot_bytes", core->snapshot_bytes);
+    lines_field_number(&lines, "crdt_snapshot_in_progress", core->is_snapshot_on);
+    lines_field_number(&lines, "crdt_replay_bytes", core->tail_bytes);
     lines_field_number(&lines, "crdt_refused", refusals(core));
     lines_field_number(&lines, "crdt_forks", core->forks);
     return lines.status;

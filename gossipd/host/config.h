@@ -28,6 +28,7 @@ struct config {
     enum core_durability durability;
     size_t clients_max;
     uint64_t maxmemory_bytes;
+    uint64_t snapshot_bytes;
     size_t bulk_bytes_max;
     struct core_peer *peers;         /* parallel to `peer_addresses`            */
     struct config_address *peer_addresses;

@@ -153,6 +153,12 @@ static bool parse_maxmemory(struct config *config, const char *text, struct fail
         failure_say(failure, "expected a size such as 1048576, 512mb or 2gb; 0 for no limit");
 }
 
+static bool parse_snapshot(struct config *config, const char *text, struct failure *failure)
+{
+    return parse_bytes(text, &config->snapshot_bytes) ||
+        failure_say(failure, "expected a size such as 64mb; 0 for no snapshots");
+}
+
 static bool parse_bulk(struct config *config, const char *text, struct failure *failure)
 {
     uint64_t bytes = 0;
@@ -196,9 +202,11 @@ const struct config_key config_keys[] = {
     {"http-address", "127.0.0.1:9379", parse_any, "accepted; not served yet"},
     {"durability", "always", parse_durability,
         "always: reply after fsync; everysec: fsync each second; no: never"},
-    {"history", "30d", parse_history, "accepted; takes effect with snapshots"},
-    {"log-budget", "1gb", parse_size, "accepted; takes effect with snapshots"},
-    {"unacked-log", "256mb", parse_size, "accepted; takes effect with snapshots"},
+    {"history", "30d", parse_history, "accepted; all history is kept"},
+    {"snapshot-bytes", "64mb", parse_snapshot,
+        "batches between two snapshots of the state, for fast restarts; 0: none"},
+    {"log-budget", "1gb", parse_size, "accepted; all history is kept"},
+    {"unacked-log", "256mb", parse_size, "accepted; all history is kept"},
     {"maxclients", "10000", parse_clients, "clients at a time"},
     {"maxmemory", "0", parse_maxmemory, "refuse writes of clients above; 0: no limit"},
     {"proto-max-bulk-len", "16mb", parse_bulk, "longest argument of a command"},

@@ -12,7 +12,7 @@ struct config_key {
     const char *help;
 };
 
-#define CONFIG_KEY_COUNT 16
+#define CONFIG_KEY_COUNT 17
 extern const struct config_key config_keys[];
 
 /* Whether the text can name a node. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/clock.h"
+#include "gossipd/host/database_snapshot.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/loop.h"
 
@@ -45,9 +46,9 @@ static void warn_of_unserved(const struct config *config)
         const char *reason;
     } keys[] = {
         {"http-address", "not served yet"},
-        {"history", "takes effect with the daemon's snapshots, which are not there yet"},
-        {"log-budget", "takes effect with the daemon's snapshots, which are not there yet"},
-        {"unacked-log", "takes effect with the daemon's snapshots, which are not there yet"},
+        {"history", "all history is kept: dropping needs the snapshot join, not there yet"},
+        {"log-budget", "all history is kept: dropping needs the snapshot join, not there yet"},
+        {"unacked-log", "all history is kept: dropping needs the snapshot join, not there yet"},
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (config_is_explicit(config, keys[i].key)) {
@@ -91,6 +92,7 @@ static bool core_start(struct loop *loop, const struct database_facts *facts,
         .generation = facts->generation,
         .is_generation_burnt = facts->is_ahead || facts->has_moved,
         .maxmemory_bytes = config->maxmemory_bytes,
+        .snapshot_bytes = config->snapshot_bytes,
     };
     randombytes_buf(&options.seed, sizeof options.seed);
     memcpy(options.name, config->name, sizeof options.name);
@@ -107,11 +109,43 @@ static void replay(void *context, const struct core_row *row)
     loop_step(context, &input);
 }
 
+/* Gives the core the newest snapshot, if it can be used; `ret_place`: of the last
+ * batch in it. Every batch is still in the store, so one that cannot costs time,
+ * nothing else. */
+static void replay_snapshot(struct loop *loop, struct database *database, int64_t *ret_place)
+{
+    struct database_snapshot snapshot;
+    struct crdt_buffer bytes;
+    struct failure failure = {{0}};
+    if (!database_snapshot_newest(database_handle(database), &snapshot)) {
+        return;
+    }
+    crdt_buffer_init(&bytes, &loop->memory_store);
+    if (database_snapshot_read(database_handle(database), &snapshot, &bytes, &failure)) {
+        struct core_input input = {
+            .kind = CORE_REPLAY_SNAPSHOT, .bytes = crdt_buffer_bytes(&bytes)};
+        loop_step(loop, &input);
+        *ret_place = core_has_snapshot(loop->core) ? snapshot.place : 0;
+    } else {
+        log_write(CORE_ALARM, "snapshot-unreadable", "error=\"%s\" action=\"all batches are "
+            "replayed instead; check the disk\"", failure.text);
+    }
+    crdt_buffer_close(&bytes);
+}
+
+static bool replay_all(struct loop *loop, struct database *database, int64_t *ret_place,
+    struct failure *failure)
+{
+    replay_snapshot(loop, database, ret_place);
+    return database_replay(database, *ret_place, replay, loop, failure);
+}
+
 static bool store_open(struct loop *loop, const uint8_t cluster_id[static CRDT_HASH_BYTES],
     struct failure *failure)
 {
     struct database *database = NULL;
     struct database_facts facts = {0};
+    int64_t place = 0;
     uint64_t begun_us = clock_monotonic_us();
     if (!database_open(loop->store_path, NULL, cluster_id, loop->identity->key, &database,
             &facts, failure)) {
@@ -126,14 +160,14 @@ static bool store_open(struct loop *loop, const uint8_t cluster_id[static CRDT_H
             "with the old data\"", loop->store_path);
     }
     bool is_open = core_start(loop, &facts, cluster_id, failure) &&
-        database_replay(database, replay, loop, failure) &&
+        replay_all(loop, database, &place, failure) &&
         store_start(database, &loop->memory_store, loop_wake_store, loop, &loop->store, failure);
     if (!is_open) {
         database_close(database);
         return false;
     }
-    log_write(CORE_INFO, "replayed", "batches=%" PRIu64 " ms=%" PRIu64, facts.row_count,
-        (clock_monotonic_us() - begun_us) / 1000);
+    log_write(CORE_INFO, "replayed", "batches=%" PRIu64 " ms=%" PRIu64,
+        facts.row_count - (uint64_t)place, (clock_monotonic_us() - begun_us) / 1000);
     return true;
 }
 

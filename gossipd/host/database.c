@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gossipd/host/database_snapshot.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/limits.h"
 
@@ -28,7 +29,8 @@ static const char *const statements_sql[STATEMENT_COUNT] = {
                          "signature, applied_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [STATEMENT_MARK_SET] = "INSERT OR REPLACE INTO mark (name, value) VALUES (?1, ?2)",
     [STATEMENT_MARK_GET] = "SELECT value FROM mark WHERE name = ?1",
-    [STATEMENT_REPLAY] = "SELECT bytes, signature FROM batch ORDER BY place",
+    [STATEMENT_REPLAY] =
+        "SELECT bytes, signature FROM batch WHERE place > ?1 ORDER BY place",
     [STATEMENT_FETCH] =
         "SELECT first, last, bytes, signature FROM batch WHERE key = ?1 AND generation = ?2 "
         "AND first >= coalesce((SELECT max(first) FROM batch WHERE key = ?1 AND "
@@ -208,7 +210,8 @@ static bool open_schema(struct database *database, const char *path, const char 
         return failure_say(failure, "cannot make the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
-    return prepare(database) || say_sqlite(database, "the store has an unknown schema", failure);
+    return (database_snapshot_open(database->handle) && prepare(database)) ||
+        say_sqlite(database, "the store has an unknown schema", failure);
 }
 
 static bool check_cluster(struct database *database, const char *path, const uint8_t *cluster_id,
@@ -323,11 +326,12 @@ void database_close(struct database *database)
     free(database);
 }
 
-bool database_replay(struct database *database,
+bool database_replay(struct database *database, int64_t place,
     void (*visit)(void *context, const struct core_row *row), void *context,
     struct failure *failure)
 {
     sqlite3_stmt *statement = database->statements[STATEMENT_REPLAY];
+    sqlite3_bind_int64(statement, 1, place);
     int code = SQLITE_ROW;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         struct core_row row = {
@@ -363,6 +367,9 @@ static const char *mark_name(enum core_mark mark)
 
 static bool insert(struct database *database, const struct row *row)
 {
+    if (row->snapshot != 0) {
+        return database_snapshot_begin(database->handle, row->snapshot);
+    }
     if (row->is_mark) {
         return mark_set_int(database, mark_name(row->mark), row->value);
     }
@@ -419,6 +426,15 @@ enum database_result database_write(struct database *database, const struct row 
         }
     }
     return finish(database, STATEMENT_COMMIT) ? DATABASE_DONE : write_failed(database, failure);
+}
+
+enum database_result database_transact(struct database *database,
+    bool (*work)(struct sqlite3 *handle, void *context), void *context, bool is_synced,
+    struct failure *failure)
+{
+    bool is_done = set_synced(database, is_synced) && finish(database, STATEMENT_BEGIN) &&
+        work(database->handle, context) && finish(database, STATEMENT_COMMIT);
+    return is_done ? DATABASE_DONE : write_failed(database, failure);
 }
 
 /* Takes one row of a FETCH. `wanted` is the seq that must come next; false ends

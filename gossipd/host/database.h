@@ -38,9 +38,9 @@ struct sqlite3 *database_handle(struct database *database);
 /* Accepts NULL. */
 void database_close(struct database *database);
 
-/* Gives every stored batch in the order of application. The bytes live until
- * `visit` returns. */
-bool database_replay(struct database *database,
+/* Gives every stored batch behind `place` in the order of application. The bytes
+ * live until `visit` returns. */
+bool database_replay(struct database *database, int64_t place,
     void (*visit)(void *context, const struct core_row *row), void *context,
     struct failure *failure);
 
@@ -55,6 +55,11 @@ enum database_result {
  * written before. */
 enum database_result database_write(struct database *database, const struct row *rows,
     size_t count, bool is_synced, struct failure *failure);
+
+/* Does `work` in one transaction of its own. */
+enum database_result database_transact(struct database *database,
+    bool (*work)(struct sqlite3 *handle, void *context), void *context, bool is_synced,
+    struct failure *failure);
 
 /* Reads the batches of a feed from the one that holds `from` on, without gaps,
  * until `bytes_max` is reached. False: out of memory or unreadable. */

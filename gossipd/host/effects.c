@@ -17,6 +17,7 @@ static const char *event_name(enum core_event event)
     case CORE_EVENT_CLOCK_AHEAD: return "clock-ahead";
     case CORE_EVENT_STORE_FAILED: return "store-failed";
     case CORE_EVENT_STORE_BACK: return "store-back";
+    case CORE_EVENT_SNAPSHOT: return "snapshot";
     }
     return "unknown";
 }
@@ -111,6 +112,7 @@ void effect_of(struct loop *loop, const struct core_output *output)
     case CORE_REPLY: connections_reply(loop, output->client, output->bytes); break;
     case CORE_CLOSE_CLIENT: connections_finish(loop, output->client); break;
     case CORE_BACKUP: backup(loop, output); break;
+    case CORE_SNAPSHOT: snapshot_begin(loop, output); break;
     case CORE_EVENT: on_event(loop, output); break;
     }
 }

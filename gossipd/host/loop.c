@@ -128,6 +128,12 @@ static void on_store(struct ev_loop *ev, ev_async *watcher, int events)
         connections_unpause(loop, news.backup_client);
         loop_input(loop, &input);
     }
+    if (news.imported != 0) {
+        struct core_input input = {.kind = CORE_SNAPSHOT_DONE, .number = news.imported,
+            .size = news.imported_bytes, .is_ok = news.is_import_ok,
+            .reason = news.import_reason.text};
+        loop_input(loop, &input);
+    }
     while (news.fetched != NULL) {
         struct fetched *next = news.fetched->next;
         effect_fetched(loop, news.fetched);
@@ -357,6 +363,7 @@ void loop_close(struct loop *loop)
     listener_close(&loop->clients_unix);
     connections_close(loop);
     mesh_close(loop);
+    snapshot_close(loop);
     store_stop(loop->store);
     resolver_free(loop->resolver);
     cache_close(&loop->cache);

@@ -18,6 +18,7 @@
 #include "gossipd/host/mesh.h"
 #include "gossipd/host/listener.h"
 #include "gossipd/host/resolve.h"
+#include "gossipd/host/snapshot_copy.h"
 #include "gossipd/host/store.h"
 
 /* An input or a FETCH that an output brought about: it has its turn when all
@@ -46,6 +47,7 @@ struct loop {
     struct listener clients_unix;
     struct mesh mesh;
     struct resolver *resolver;
+    struct snapshot snapshot;
     struct deferred *deferred;             /* a queue in an array               */
     size_t deferred_first;
     size_t deferred_count;

@@ -18,6 +18,10 @@ struct row *row_new(const struct crdt_memory *memory, const struct core_output *
         return NULL;
     }
     row->number = output->number;
+    if (output->kind == CORE_SNAPSHOT) {
+        row->snapshot = output->number;
+        row->number = output->value;
+    }
     row->is_mark = output->kind == CORE_STORE_MARK;
     row->mark = output->mark;
     row->value = output->value;

@@ -8,6 +8,8 @@
 struct row {
     struct row *next;
     uint64_t number;          /* the core's                                     */
+    uint64_t snapshot;        /* not 0: no batch, but where this snapshot stands,
+                               * behind STORE `number`                           */
     bool is_mark;
     enum core_mark mark;
     uint64_t value;           /* of the mark                                    */

@@ -47,6 +47,7 @@ struct store {
     bool is_backup_due;    /* there is a step to do                             */
     uint64_t backup_client;
     char backup_path[PATH_MAX];
+    struct import *import; /* a snapshot on its way in; NULL: none              */
     /* The thread's own: written rows whose fsync is still to come. */
     uint64_t unsynced;
     uint64_t unsynced_since_us;
@@ -71,7 +72,7 @@ static struct group group_take(struct store *store)
     if (group.rows == NULL) {
         return group;
     }
-    group.first = group.rows->number;
+    group.first = group.rows->number + (group.rows->snapshot != 0 ? 1 : 0);
     struct row **end = &store->rows;
     while (*end != NULL && (group.count == 0 || group.bytes < STORE_GROUP_BYTES)) {
         struct row *row = *end;
@@ -251,11 +252,39 @@ static void backup_go_on(struct store *store)
     }
 }
 
+static void import_ended(struct store *store, bool is_ok, const struct failure *failure)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->news.imported = import_number(store->import);
+    store->news.imported_bytes = import_bytes(store->import);
+    store->news.is_import_ok = is_ok;
+    store->news.import_reason = *failure;
+    import_free(store->import);
+    store->import = NULL;
+    pthread_mutex_unlock(&store->mutex);
+    store->notify(store->notify_context);
+}
+
+static void import_go_on(struct store *store)
+{
+    struct failure failure = {{0}};
+    switch (import_step(store->import, store->database, &failure)) {
+    case IMPORT_MORE: break;
+    case IMPORT_DONE: import_ended(store, true, &failure); break;
+    case IMPORT_FAILED: import_ended(store, false, &failure); break;
+    case IMPORT_FSYNC_FAILED: die_of_fsync(&failure);
+    }
+}
+
+static bool has_import_step(const struct store *store)
+{
+    return store->import != NULL && !store->is_failed && !store->is_stopping;
+}
+
 static bool has_work(const struct store *store)
 {
-    bool has_backup_step = store->is_backup_due && !store->is_stopping;
     return (store->rows != NULL && !store->is_failed) || store->questions != NULL ||
-        has_backup_step;
+        (store->is_backup_due && !store->is_stopping) || has_import_step(store);
 }
 
 /* Sleeps until there is work, the end, or the time to sync. Holds the mutex. */
@@ -298,6 +327,7 @@ static void *store_main(void *context)
             store->questions = NULL;
             store->questions_end = &store->questions;
         }
+        bool has_import = store->rows == NULL && has_import_step(store);
         is_running = !store->is_stopping || has_work(store);
         pthread_mutex_unlock(&store->mutex);
         if (group.count > 0) {
@@ -310,7 +340,11 @@ static void *store_main(void *context)
         if (has_backup_step) {
             backup_go_on(store);
         }
+        if (has_import) {
+            import_go_on(store);
+        }
     }
+    import_free(store->import);
     backup_free(store->backup);
     return NULL;
 }
@@ -422,6 +456,18 @@ bool store_backup(struct store *store, uint64_t client, const char *path)
     return is_free;
 }
 
+bool store_import(struct store *store, struct import *import)
+{
+    pthread_mutex_lock(&store->mutex);
+    bool is_free = store->import == NULL;
+    if (is_free) {
+        store->import = import;
+        pthread_cond_signal(&store->wake);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return is_free;
+}
+
 size_t store_queued_bytes(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);
@@ -447,6 +493,7 @@ void store_take(struct store *store, struct store_news *ret_news)
             store->rows_bytes -= row_bytes(row);
         }
         store->is_failed = false;
+        pthread_cond_signal(&store->wake);
     }
     pthread_mutex_unlock(&store->mutex);
     rows_free(&store->memory, failed);

@@ -10,6 +10,7 @@
 #define GOSSIPD_HOST_STORE_H
 
 #include "gossipd/host/database.h"
+#include "gossipd/host/import.h"
 
 struct store;
 
@@ -23,7 +24,8 @@ bool store_start(struct database *database, const struct crdt_memory *memory,
  * thread and closes the database. */
 void store_stop(struct store *store);
 
-/* Queues a STORE or STORE_MARK. False: memory is out, nothing was queued. */
+/* Queues a STORE, a STORE_MARK, or the place where a SNAPSHOT stands.
+ * False: memory is out, nothing was queued. */
 bool store_append(
     struct store *store, const struct core_output *output, enum core_durability durability);
 /* Queues a FETCH. It sees every row appended before it. */
@@ -37,6 +39,10 @@ size_t store_queued_bytes(struct store *store);
  * is on. */
 bool store_backup(struct store *store, uint64_t client, const char *path);
 
+/* Brings in a snapshot whose place was queued before. One at a time: false when
+ * another one is on. Owns it from then on. */
+bool store_import(struct store *store, struct import *import);
+
 /* What has happened since the last call. */
 struct store_news {
     uint64_t stored;         /* STOREs up to this are durable; 0: no news       */
@@ -47,6 +53,10 @@ struct store_news {
     bool is_backup_ok;
     uint64_t backup_client;
     struct failure backup_reason;
+    uint64_t imported;       /* not 0: the import of this snapshot has ended        */
+    uint64_t imported_bytes;
+    bool is_import_ok;
+    struct failure import_reason;
 };
 void store_take(struct store *store, struct store_news *ret_news);
 

@@ -114,7 +114,15 @@ static void start(struct pump *pump, size_t index)
 {
     struct pump_node *node = &pump->nodes[index];
     claim(core_open(&node->options, &node->core) == CRDT_OK);
-    for (size_t row = 0; row < node->row_count; row++) {
+    size_t first = 0;
+    if (node->snapshot.size > 0 && node->snapshot_rows <= node->row_count) {
+        struct core_input input = {
+            .kind = CORE_REPLAY_SNAPSHOT, .bytes = crdt_buffer_bytes(&node->snapshot)};
+        pump_step(pump, index, &input);
+        first = core_has_snapshot(node->core) ? node->snapshot_rows : 0;
+    }
+    node->replayed_rows = node->row_count - first;
+    for (size_t row = first; row < node->row_count; row++) {
         struct core_input input = {
             .kind = CORE_REPLAY, .rows = &node->rows[row], .row_count = 1};
         pump_step(pump, index, &input);
@@ -132,6 +140,7 @@ void pump_open(struct pump *pump, size_t node_count, enum core_durability durabi
         struct pump_node *node = &pump->nodes[index];
         crdt_buffer_init(&node->replies, NULL);
         crdt_buffer_init(&node->event_text, NULL);
+        crdt_buffer_init(&node->snapshot, NULL);
         node->options = (struct core_options){
             .memory = test_memory_hook(&node->memory),
             .seed = seed + index,
@@ -173,7 +182,17 @@ void pump_close(struct pump *pump)
         free(node->unstored_numbers);
         crdt_buffer_close(&node->replies);
         crdt_buffer_close(&node->event_text);
+        crdt_buffer_close(&node->snapshot);
     }
+}
+
+void pump_stop(struct pump *pump, size_t index)
+{
+    struct pump_node *node = &pump->nodes[index];
+    struct core_input stop = {.kind = CORE_STOP};
+    pump_step(pump, index, &stop);
+    for (size_t ms = 0; ms < 5000 && node->events[CORE_EVENT_STOPPED] == 0; ms++)
+        pump_run(pump, 1000);
 }
 
 /* Drops what is on its way to a node that dies, and what it was asked to read. */

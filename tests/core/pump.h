@@ -40,6 +40,12 @@ struct pump_node {
     bool is_store_failing;
     bool shows_unstored;    /* FETCH gives rows too that are not durable yet        */
 
+    /* The newest snapshot that is whole, and of how many rows it is. */
+    struct crdt_buffer snapshot;
+    size_t snapshot_rows;
+    bool is_snapshot_failing;
+    size_t replayed_rows;   /* at the last start                                   */
+
     uint64_t links[PUMP_NODES_MAX]; /* to each node; 0: none                        */
     bool is_cut[PUMP_NODES_MAX];
     bool is_bulk_lost;      /* of what this node sends                              */
@@ -96,6 +102,8 @@ void pump_cut(struct pump *pump, size_t a, size_t b, bool is_cut);
 /* Kills a node, keeps the first `row_count` rows of its store (SIZE_MAX: all)
  * and starts it again. */
 void pump_restart(struct pump *pump, size_t node, size_t row_count);
+/* Asks a node to stop and lets time pass until it has; pump_restart() starts it. */
+void pump_stop(struct pump *pump, size_t node);
 
 /* A message from nowhere on the link that `node` has with `from`. */
 void pump_frame(struct pump *pump, size_t node, size_t from, const void *bytes, size_t size);

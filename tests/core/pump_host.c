@@ -245,6 +245,27 @@ static void take_event(struct pump_node *node, const struct core_output *output)
         == CRDT_OK);
 }
 
+/* Made at once; whole only with the rows it stands for, and those come first. */
+static void snapshot(struct pump *pump, size_t index, const struct core_output *output)
+{
+    struct pump_node *node = &pump->nodes[index];
+    struct pump_input *item = pump_post(pump, index, CORE_SNAPSHOT_DONE, 5000);
+    item->input.number = output->number;
+    claim(output->value == node->newest_number);
+    if (node->is_snapshot_failing) {
+        item->input.reason = "disk full";
+        return;
+    }
+    if (!node->is_store_held)
+        pump_store(pump, index);
+    claim(node->unstored_count == 0);
+    crdt_buffer_clear(&node->snapshot);
+    claim(core_snapshot(node->core, &node->snapshot) == CRDT_OK);
+    node->snapshot_rows = node->row_count;
+    item->input.is_ok = true;
+    item->input.size = node->snapshot.size;
+}
+
 void pump_carry_out(struct pump *pump, size_t index, const struct core_output *output)
 {
     struct pump_node *node = &pump->nodes[index];
@@ -282,6 +303,9 @@ void pump_carry_out(struct pump *pump, size_t index, const struct core_output *o
     case CORE_BACKUP:
         snprintf(node->backup_path, sizeof node->backup_path, "%s", output->path);
         node->backup_client = output->client;
+        break;
+    case CORE_SNAPSHOT:
+        snapshot(pump, index, output);
         break;
     case CORE_EVENT:
         take_event(node, output);

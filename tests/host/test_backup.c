@@ -75,7 +75,7 @@ static uint64_t rows_in(const char *path)
     uint64_t count = 0;
     ck_assert_msg(database_open(path, NULL, cluster_id, node_key, &copy, &facts, &failure),
         "%s", failure.text);
-    ck_assert(database_replay(copy, count_row, &count, &failure));
+    ck_assert(database_replay(copy, 0, count_row, &count, &failure));
     database_close(copy);
     return count;
 }

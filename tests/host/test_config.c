@@ -101,7 +101,7 @@ START_TEST(flags_win_over_the_file_and_every_key_is_a_setting)
     ck_assert_int_eq(read_all("port = 7001\ndurability = always\n", flags, 3), CONFIG_DONE);
     ck_assert_str_eq(config.port, "7009");
     ck_assert_int_eq(config.durability, CORE_NO);
-    ck_assert_uint_eq(config.setting_count, 16);
+    ck_assert_uint_eq(config.setting_count, 17);
     bool has_port = false;
     for (size_t i = 0; i < config.setting_count; i++) {
         if (strcmp(config.settings[i].name, "port") == 0) {

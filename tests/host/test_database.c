@@ -89,7 +89,7 @@ static void append_text(void *context, const struct core_row *row)
 static void expect_replay(const char *wanted)
 {
     char text[1024] = "";
-    ck_assert(database_replay(database, append_text, text, &failure));
+    ck_assert(database_replay(database, 0, append_text, text, &failure));
     ck_assert_str_eq(text, wanted);
 }
 

@@ -176,7 +176,7 @@ static struct database *open_and_look(void)
     claim(is_open);
     claim(!facts.has_moved);
     claim(is_intact(database));
-    claim(database_replay(database, find_row, &found, &failure));
+    claim(database_replay(database, 0, find_row, &found, &failure));
     size_t count = count_found(&facts, &found);
     if (count == SIZE_MAX) {
         printf("# %s: %zu rows up to item %zu of %zu, promised %zu, ahead %d\n", note, found.rows,

@@ -14,6 +14,7 @@ enum event_kind {
     EVENT_DOWN,        /* a side of a link learns that it is gone              */
     EVENT_FRAME,       /* a message reaches a side of a link                   */
     EVENT_FETCHED,
+    EVENT_SNAPSHOT,    /* a snapshot is written, or not; `number`: which       */
     EVENT_VERIFIED,
     EVENT_THINK,       /* a client sends its next command; `number`: its slot  */
     EVENT_RESTART,
@@ -35,7 +36,7 @@ struct event {
     struct crdt_dot from; /* FETCHED */
     size_t bytes_max;
     bool is_ok;           /* VERIFIED */
-    uint8_t *bytes;       /* FRAME: owned by the event */
+    uint8_t *bytes;       /* FRAME, SNAPSHOT: owned by the event */
     size_t size;
 };
 

@@ -13,6 +13,62 @@ static void disk_cut(struct disk *disk, size_t count)
         disk->durable = count;
     if (disk->reported > count)
         disk->reported = count;
+    if (disk->marked > count)
+        disk->marked = SIZE_MAX;
+    if (disk->snapshot.place > count) {
+        free(disk->snapshot.bytes);
+        disk->snapshot = (struct disk_snapshot){ 0 };
+    }
+}
+
+void disk_snapshot(struct simulator *sim, size_t node, const struct core_output *output)
+{
+    struct disk *disk = &sim->nodes[node].disk;
+    struct crdt_buffer buffer;
+    crdt_buffer_init(&buffer, NULL);
+    disk->marked = disk->count;
+    simulator_trace(sim, "n%zu SNAPSHOT %llu of %zu items", node + 1,
+        (unsigned long long)output->number, disk->count);
+    if (core_snapshot(sim->nodes[node].core, &buffer) != CRDT_OK)
+        simulator_fail(sim, "n%zu: core_snapshot failed", node + 1);
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_SNAPSHOT, .node = node,
+        .at_us = simulator_after(sim, 1000, 500000),
+        .incarnation = sim->nodes[node].incarnation, .number = output->number,
+        .bytes = array_copy(buffer.data, buffer.size), .size = buffer.size });
+    crdt_buffer_close(&buffer);
+}
+
+/* The parts are written behind the items, so one fsync makes all of it durable. */
+static bool disk_takes_snapshot(struct simulator *sim, size_t node, struct event *event)
+{
+    struct disk *disk = &sim->nodes[node].disk;
+    if (disk->marked == SIZE_MAX || disk->is_failing || simulator_chance(sim, 10))
+        return false;
+    while (disk->durable < disk->marked)
+        invariants_durable(sim, node, &disk->items[disk->durable++]);
+    free(disk->snapshot.bytes);
+    disk->snapshot = (struct disk_snapshot){ event->bytes, event->size, disk->marked };
+    event->bytes = NULL;
+    sim->stats.snapshots++;
+    return true;
+}
+
+void disk_snapshot_written(struct simulator *sim, struct event *event)
+{
+    struct disk *disk = &sim->nodes[event->node].disk;
+    if (disk->marked != SIZE_MAX && disk->reported < disk->marked && !disk->is_failing) {
+        struct event later = *event;
+        event->bytes = NULL;
+        later.at_us = simulator_after(sim, 1000, 10000);
+        agenda_add(&sim->agenda, later);
+        return;
+    }
+    bool is_ok = disk_takes_snapshot(sim, event->node, event);
+    struct core_input input = { .kind = CORE_SNAPSHOT_DONE, .number = event->number,
+        .is_ok = is_ok, .size = event->size, .reason = "disk full" };
+    simulator_trace(sim, "n%zu SNAPSHOT_DONE %llu %s", event->node + 1,
+        (unsigned long long)event->number, is_ok ? "ok" : "failed");
+    node_step(sim, event->node, &input);
 }
 
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output)

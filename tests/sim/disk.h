@@ -7,6 +7,7 @@
 #include "gossipd/core/core.h"
 
 struct simulator;
+struct event;
 
 struct disk_item {
     bool is_mark;
@@ -20,7 +21,17 @@ struct disk_item {
     uint64_t first_seq, last_seq;
 };
 
+/* A snapshot that is whole, and how many items it stands for. */
+struct disk_snapshot {
+    uint8_t *bytes;
+    size_t size;
+    size_t place;
+};
+
 struct disk {
+    struct disk_snapshot snapshot; /* the newest; no bytes: none                */
+    size_t marked;     /* where the snapshot stands that is being made; SIZE_MAX: its
+                        * items are lost, and it with them                      */
     struct disk_item *items;
     size_t count;
     size_t capacity;
@@ -37,6 +48,9 @@ struct disk {
 
 /* Executes a STORE or STORE_MARK. */
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output);
+/* Executes a SNAPSHOT; then its bytes are written, after its items or not at all. */
+void disk_snapshot(struct simulator *sim, size_t node, const struct core_output *output);
+void disk_snapshot_written(struct simulator *sim, struct event *event);
 /* A flush ends: reports STORED or STORE_FAILED to the core. */
 void disk_flushed(struct simulator *sim, size_t node, size_t target);
 /* Starts a flush if there is something to flush and nothing stops it. */

@@ -150,6 +150,9 @@ static bool mischief_hole(struct simulator *sim, size_t node)
     disk->count--;
     disk->durable--;
     disk->reported--;
+    /* A snapshot that has what is lost keeps it. */
+    disk->snapshot.place -= disk->snapshot.place > at;
+    disk->marked = SIZE_MAX;
     disk->has_hole = true;
     node_start(sim, node);
     if (is_own)

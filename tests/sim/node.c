@@ -71,6 +71,7 @@ static void node_open(struct simulator *sim, size_t node)
         .peers = self->peers,
         .peer_count = self->peer_count,
         .facts = &self->facts,
+        .snapshot_bytes = sim->snapshot_bytes,
         .generation = disk_mark(disk, CORE_MARK_GENERATION, disk->count),
         .is_generation_burnt
         = disk->has_moved || disk_mark(disk, CORE_MARK_AHEAD, disk->count) != 0 };
@@ -79,6 +80,21 @@ static void node_open(struct simulator *sim, size_t node)
     memset(options.cluster_id, SIMULATOR_CLUSTER_BYTE, sizeof options.cluster_id);
     if (core_open(&options, &self->core) != CRDT_OK)
         simulator_fail(sim, "n%zu: core_open failed", node + 1);
+}
+
+/* Begins with the snapshot, if there is one; returns how many items it has. */
+static size_t node_load(struct simulator *sim, size_t node)
+{
+    const struct disk_snapshot *snapshot = &sim->nodes[node].disk.snapshot;
+    if (snapshot->bytes == NULL)
+        return 0;
+    struct core_input input = { .kind = CORE_REPLAY_SNAPSHOT,
+        .bytes = { snapshot->bytes, snapshot->size } };
+    sim->stats.loads++;
+    node_step(sim, node, &input);
+    if (!sim->is_broken && !core_has_snapshot(sim->nodes[node].core))
+        simulator_fail(sim, "n%zu: a snapshot of its own does not load", node + 1);
+    return snapshot->place;
 }
 
 void node_start(struct simulator *sim, size_t node)
@@ -95,7 +111,7 @@ void node_start(struct simulator *sim, size_t node)
     self->monotonic_offset_us = simulator_random(sim, 1000000000);
     node_open(sim, node);
     simulator_trace(sim, "n%zu START durability=%d", node + 1, (int)self->durability);
-    for (size_t i = 0; i < self->disk.count && !sim->is_broken; i++) {
+    for (size_t i = node_load(sim, node); i < self->disk.count && !sim->is_broken; i++) {
         const struct disk_item *item = &self->disk.items[i];
         if (item->is_mark)
             continue;

@@ -45,6 +45,8 @@ static void script_nodes(struct script *script, const struct words *words)
         return;
     }
     simulator_open(&script->sim, &options);
+    const char *bytes = words_value(words, "snapshot");
+    script->sim.snapshot_bytes = bytes == NULL ? 0 : strtoull(bytes, NULL, 10);
     script->is_open = true;
     const char *stranger = words_value(words, "stranger");
     if (stranger != NULL && stranger[0] >= '1' && stranger[0] <= '5' && stranger[1] == ':'

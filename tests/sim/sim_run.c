@@ -75,11 +75,12 @@ static void print_totals(const struct run_totals *totals)
     printf("%" PRIu64 " seeds, %" PRIu64 " operations, %.0f simulated seconds, %.0f s,"
            " %.0f operations/s, %.1f seeds/s, %" PRIu64 " steps, %" PRIu64 " generations,"
            " %" PRIu64 " states against the oracle, %" PRIu64 " references, %" PRIu64
-           " with Ed25519, %" PRIu64 " members lost for good, %" PRIu64 " of %d rounds; faults:",
+           " with Ed25519, %" PRIu64 " snapshots, %" PRIu64 " starts from one, %" PRIu64
+           " members lost for good, %" PRIu64 " of %d rounds; faults:",
         totals->seeds, stats->operations, totals->simulated_s, elapsed,
         (double)stats->operations * rate, (double)totals->seeds * rate, stats->steps,
-        stats->generations, stats->oracles, stats->references, stats->ed25519, stats->lost,
-        stats->rounds, CONVERGE_ROUNDS);
+        stats->generations, stats->oracles, stats->references, stats->ed25519, stats->snapshots,
+        stats->loads, stats->lost, stats->rounds, CONVERGE_ROUNDS);
     for (size_t i = 0; i < FAULT_COUNT; i++)
         printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
     printf("\n");
@@ -112,6 +113,8 @@ static bool run_once(const struct run_options *options, uint64_t seed,
     totals->stats.steps += sim.stats.steps;
     totals->stats.generations += sim.stats.generations;
     totals->stats.references += sim.stats.references;
+    totals->stats.snapshots += sim.stats.snapshots;
+    totals->stats.loads += sim.stats.loads;
     totals->stats.oracles += sim.stats.oracles;
     totals->stats.ed25519 += sim.stats.ed25519;
     totals->stats.lost += sim.stats.lost;

@@ -102,6 +102,8 @@ static void simulator_draw(struct simulator *sim)
             = is_mixed ? (enum core_durability)simulator_random(sim, 3) : durability;
     sim->think_us = UINT64_C(2000) << simulator_random(sim, 8);
     sim->has_flushall = simulator_chance(sim, 3);
+    if (!simulator_chance(sim, 4)) /* tiny, so that restarts begin with one often */
+        sim->snapshot_bytes = UINT64_C(500) << simulator_random(sim, 8);
     bool is_small = simulator_chance(sim, 3);
     sim->portion_max = is_small ? 2 : 2 + simulator_random(sim, PORTION_MAX - 1);
     sim->multi_max = is_small ? 5 : 5 + simulator_random(sim, 15);
@@ -161,7 +163,7 @@ static void simulator_stop_late(struct simulator *sim, const struct event *event
     node_restart_later(sim, event->node);
 }
 
-static void simulator_dispatch(struct simulator *sim, const struct event *event)
+static void simulator_dispatch(struct simulator *sim, struct event *event)
 {
     switch (event->kind) {
     case EVENT_TICK: node_tick(sim, event); break;
@@ -172,6 +174,7 @@ static void simulator_dispatch(struct simulator *sim, const struct event *event)
     case EVENT_DOWN: network_down(sim, event); break;
     case EVENT_FRAME: network_frame(sim, event); break;
     case EVENT_FETCHED: node_fetched(sim, event); break;
+    case EVENT_SNAPSHOT: disk_snapshot_written(sim, event); break;
     case EVENT_VERIFIED: node_verified(sim, event); break;
     case EVENT_THINK: workload_think(sim, event->node, event->number); break;
     case EVENT_RESTART: node_start(sim, event->node); break;

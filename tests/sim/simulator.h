@@ -47,6 +47,8 @@ struct simulator_stats {
     uint64_t commands;
     uint64_t steps;
     uint64_t generations;
+    uint64_t snapshots;   /* written whole                                       */
+    uint64_t loads;       /* restarts that began with one                        */
     uint64_t oracles;     /* states compared with the oracle                    */
     uint64_t ed25519;     /* 1: signatures are real                             */
     uint64_t lost;        /* members that never came back                       */
@@ -78,6 +80,7 @@ struct simulator {
     size_t state_count;
     size_t state_capacity;
     uint64_t think_us;          /* mean pause of a client                       */
+    uint64_t snapshot_bytes;    /* between two snapshots; 0: none                */
     uint64_t portion_max;       /* elements or fields in one command            */
     uint64_t multi_max;         /* commands in one MULTI                        */
     uint64_t field_count;       /* of the sets and hashes                       */

@@ -64,6 +64,7 @@ static bool node_execute(struct simulator *sim, size_t node, const struct core_o
     case CORE_REPLY: workload_reply(sim, node, output->client, output->bytes); break;
     case CORE_CLOSE_CLIENT: break;
     case CORE_BACKUP: break; /* no simulated client asks for it */
+    case CORE_SNAPSHOT: disk_snapshot(sim, node, output); break;
     case CORE_EVENT:
         node_event(sim, node, output);
         if (output->event == CORE_EVENT_STOPPED) {
