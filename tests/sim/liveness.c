@@ -1,6 +1,5 @@
 #include "tests/sim/liveness.h"
 
-#include "gossipd/limits.h"
 #include "tests/sim/simulator.h"
 
 enum loss { LOSS_NONE, LOSS_DEAD, LOSS_CUT, LOSS_DISK };
@@ -57,7 +56,7 @@ void liveness_converge(struct simulator *sim)
     if (!simulator_converge(sim, CONVERGE_US) && !sim->is_broken)
         simulator_fail(sim, "not converged %d heartbeat rounds after the last fault",
             CONVERGE_ROUNDS);
-    sim->stats.rounds = (sim->now_us - calm_us + HEARTBEAT_US - 1) / HEARTBEAT_US;
+    sim->stats.rounds = (sim->now_us - calm_us + ROUND_US - 1) / ROUND_US;
     /* Nothing that is under way may change what has converged. */
     simulator_run(sim, 3000000);
     if (!sim->is_broken && !simulator_converge(sim, CONVERGE_US)
