@@ -4,7 +4,8 @@
 
 enum loss { LOSS_NONE, LOSS_DEAD, LOSS_CUT, LOSS_DISK };
 
-/* What a lost member has promised holds as far as somebody else has it. */
+/* What a lost member has promised holds as far as somebody else has it; likewise
+ * what it alone kept for one that runs on an older store. */
 static void liveness_forget(struct simulator *sim, size_t node)
 {
     for (size_t i = 0; i < sim->registry.origin_count; i++) {
@@ -15,7 +16,7 @@ static void liveness_forget(struct simulator *sim, size_t node)
                 ? 0 : faults_kept(&sim->nodes[j].disk, &origin->origin);
             left = seq > left ? seq : left;
         }
-        if (origin->node == node && origin->promised > left)
+        if ((origin->node == node || origin->is_elsewhere) && origin->promised > left)
             origin->promised = left;
     }
 }
