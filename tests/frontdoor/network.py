@@ -10,9 +10,9 @@ import time
 
 from faults import Storm, both_ways, storm
 from ledger import REFUSED, Ledger, complaints
-from netbed import NEWER, PEER_PORT, Violation, make_bed
-from support import (GOSSIPD, IS_FULL, Failure, case, comment, eventually, expect, expect_equal,
-                     run)
+from netbed import FAKETIME, NEWER, NO_FAKETIME, PEER_PORT, Violation, make_bed
+from support import (GOSSIPD, IS_FULL, Failure, Skip, case, comment, eventually, expect,
+                     expect_equal, run)
 
 SEED = int(os.environ.get("FAULTS_SEED", random.randrange(1 << 31)))
 STORM_SECONDS = 300 if IS_FULL else 8
@@ -161,6 +161,8 @@ def drawn(stage):
 
 @case("a clock a year ahead wins concurrent SETs, and nothing else, and only while it is ahead")
 def clock(stage):
+    if not FAKETIME:
+        raise Skip(NO_FAKETIME)
     with played(make_bed(stage, 3)) as play:
         play(["clock"])
 

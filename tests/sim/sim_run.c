@@ -46,7 +46,7 @@ static void print_replay(FILE *file)
         fprintf(file, " --nodes %zu", node_count_now);
     if (mode_now != MODE_DRAWN)
         fprintf(file, " --mode %s", mode_texts[mode_now]);
-    fprintf(file, " --trace   (commit " SIM_COMMIT ")\n");
+    fprintf(file, " --trace   (commit %s)\n", simulator_commit);
 }
 
 static void say_seed(int signal_number)

@@ -2,6 +2,7 @@
 #ifndef TESTS_SIM_COMMIT_H
 #define TESTS_SIM_COMMIT_H
 
-#define SIM_COMMIT "@VCS_TAG@"
+/* As `git describe` says it; "unknown" outside a checkout. */
+extern const char simulator_commit[];
 
 #endif
