@@ -63,8 +63,39 @@ static void draft_body(struct crdt_buffer *body, enum poison poison)
         (void)!crdt_write_int(body, poison == POISON_NEGATIVE ? -1 : 1);
 }
 
+static void hash_number(crypto_generichash_state *hash, uint64_t number)
+{
+    uint8_t bytes[8];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(number >> (56 - 8 * i));
+    crypto_generichash_update(hash, bytes, sizeof bytes);
+}
+
+/* The right hash for a batch that follows `last` and depends on nothing new. */
+static void deps_hash(struct simulator *sim, const struct known_batch *last,
+    uint8_t ret_hash[static DEPS_HASH_BYTES])
+{
+    crypto_generichash_state hash;
+    crypto_generichash_init(&hash, NULL, 0, DEPS_HASH_BYTES);
+    const struct records *records = last == NULL ? NULL : last->records;
+    for (size_t i = 0; records != NULL && i < records->list_count; i++) {
+        size_t origin = records->list[i];
+        uint64_t seq = records->observed[records->observed_count - 1].seq[origin];
+        const struct known_batch *batch = registry_batch(&sim->registry, origin, seq);
+        if (batch == NULL)
+            break;
+        const struct crdt_origin *name = &sim->registry.origins[origin].origin;
+        crypto_generichash_update(&hash, name->key, CRDT_KEY_BYTES);
+        hash_number(&hash, name->generation);
+        hash_number(&hash, seq);
+        crypto_generichash_update(&hash, batch->head, CRDT_HASH_BYTES);
+    }
+    crypto_generichash_final(&hash, ret_hash, DEPS_HASH_BYTES);
+}
+
 /* The deps of the header and their hash. */
-static void draft_deps(struct simulator *sim, struct draft *draft, enum poison poison, size_t node)
+static void draft_deps(struct simulator *sim, struct draft *draft, enum poison poison,
+    size_t node, const struct known_batch *last)
 {
     uint8_t hash[DEPS_HASH_BYTES];
     put_number(&draft->header, 0);
@@ -76,9 +107,8 @@ static void draft_deps(struct simulator *sim, struct draft *draft, enum poison p
     } else {
         put_number(&draft->header, 0);
     }
-    crypto_generichash(hash, sizeof hash, NULL, 0, NULL, 0);
-    if (poison >= POISON_BODIES || poison == POISON_MISSING_DEPS)
-        hash[0] ^= 1;
+    deps_hash(sim, last, hash);
+    hash[0] ^= poison == POISON_DEPS_HASH || poison == POISON_MISSING_DEPS;
     put_bytes(&draft->header, hash, sizeof hash);
 }
 
@@ -88,6 +118,8 @@ static void draft_header(
     struct crdt_buffer *header = &draft->header;
     size_t self = sim->nodes[node].self;
     uint64_t seq = poison < POISON_BODIES ? 0 : sim->nodes[other].context.seq[self];
+    const struct known_batch *last
+        = seq == 0 ? NULL : registry_batch(&sim->registry, self, seq);
     put_number(header, CRDT_WIRE_MAJOR);
     put_number(header, CRDT_WIRE_MINOR);
     put_bytes(header, sim->nodes[node].key, CRDT_KEY_BYTES);
@@ -96,8 +128,6 @@ static void draft_header(
             : sim->registry.origins[self].origin.generation);
     put_number(header, seq + 1);
     put_number(header, poison == POISON_TOO_FEW ? 2 : 1);
-    const struct known_batch *last
-        = seq == 0 ? NULL : registry_batch(&sim->registry, self, seq);
     uint8_t previous[CRDT_HASH_BYTES] = { 1, 2, 3 };
     if (last != NULL && poison != POISON_PREVIOUS_HEAD)
         memcpy(previous, last->head, sizeof previous);
@@ -105,7 +135,7 @@ static void draft_header(
         put_number(header, 0);
     else
         put_bytes(header, previous, sizeof previous);
-    draft_deps(sim, draft, poison, node);
+    draft_deps(sim, draft, poison, node, last);
     uint8_t hash[CRDT_HASH_BYTES];
     crypto_generichash(hash, sizeof hash, draft->body.data, draft->body.size, NULL, 0);
     hash[0] ^= poison == POISON_BODY_HASH;
@@ -136,6 +166,10 @@ bool adversary_poison(struct simulator *sim, size_t node, size_t other)
         || sim->nodes[node].self == ORIGIN_COUNT_MAX)
         return false;
     enum poison poison = (enum poison)simulator_random(sim, POISON_COUNT);
+    /* A first batch has no previous head to be wrong. */
+    if (poison == POISON_PREVIOUS_HEAD
+        && sim->nodes[other].context.seq[sim->nodes[node].self] == 0)
+        return false;
     struct draft draft;
     crdt_buffer_init(&draft.body, NULL);
     crdt_buffer_init(&draft.header, NULL);
