@@ -14,6 +14,7 @@
 #define BATCH_INTERVAL_US 1000       /* everysec, no: bounds signatures a second   */
 #define BATCH_CLOSE_BYTES 65536      /* everysec, no: a batch fits one frame piece */
 #define CLOCK_AHEAD_MS 60000         /* a stamp further ahead is not adopted       */
+#define CLOCK_ALARM_US 60000000      /* between two events about such stamps       */
 #define DIAL_US 700000               /* between dials of a peer that is away: back within 1 s */
 #define DIAL_JITTER_US 200000        /* so that two peers do not dial each other in step */
 #define SUSPECT_US 5000000           /* a link lost this long makes its member down */

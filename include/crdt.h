@@ -435,6 +435,11 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_diff(struct crdt_document *docume
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_merge(
     struct crdt_document *document, struct crdt_bytes bytes);
 
+/* The greatest wall clock, in milliseconds since 1970, of the stamps that came
+ * in since the last crdt_begin(); 0: none. One far ahead of yours says that a
+ * clock is wrong somewhere; it is accepted, and not adopted beyond a minute. */
+CRDT_API uint64_t crdt_seen_ms(const struct crdt_document *document);
+
 /* The operation whose absence made the last crdt_merge() say GAP. */
 CRDT_API struct crdt_dot crdt_missing(const struct crdt_document *document);
 /* Bytes of batches that wait for their predecessors. */

@@ -99,6 +99,8 @@ struct core {
     size_t evidence_count;
     size_t evidence_bytes;
     uint64_t forks;                  /* ever                                        */
+    uint64_t clocks_ahead;           /* batches with a stamp far ahead, ever        */
+    uint64_t clock_ahead_us;         /* of the last event about that                */
     uint64_t forked_us;              /* last alarm from a comparison                */
 
     /* snapshots */

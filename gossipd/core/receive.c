@@ -162,9 +162,31 @@ static void keep_evidence(struct core *core, struct held *held)
     core->evidence_bytes += size;
 }
 
+/* A stamp from far ahead is accepted in its place, counted and told of: local
+ * time never decides what is valid (invariant I11). */
+static void watch_clock(struct core *core, const struct held *held, uint64_t seen_before_ms)
+{
+    uint64_t seen_ms = crdt_seen_ms(core->document);
+    if (seen_ms <= seen_before_ms || seen_ms <= core->wall_ms + CLOCK_AHEAD_MS)
+        return;
+    core->clocks_ahead++;
+    if (core->clocks_ahead > 1 && core->now_us - core->clock_ahead_us < CLOCK_ALARM_US)
+        return;
+    core->clock_ahead_us = core->now_us;
+    struct fields fields = {0};
+    const struct peer *peer = core_peer_by_key(core, held->batch.origin.key);
+    if (peer != NULL)
+        fields_text(&fields, "member", peer->member->name);
+    fields_hex(&fields, "origin", held->batch.origin.key, CRDT_KEY_BYTES);
+    fields_number(&fields, "ahead_s", (seen_ms - core->wall_ms) / 1000);
+    fields_number(&fields, "batches", core->clocks_ahead);
+    core_event(core, CORE_EVENT_CLOCK_AHEAD, CORE_ALARM, &fields);
+}
+
 /* Applies a batch that the document can take now. Takes `held` over. */
 static enum crdt_status apply(struct core *core, struct held *held)
 {
+    uint64_t seen_ms = crdt_seen_ms(core->document);
     enum crdt_status status = journal_reserve(&core->journal, &held->batch.origin);
     if (status == CRDT_OK)
         status = crdt_merge(core->document, held->batch.bytes);
@@ -173,6 +195,7 @@ static enum crdt_status apply(struct core *core, struct held *held)
         held_free(&core->options.memory, held);
         return status;
     }
+    watch_clock(core, held, seen_ms);
     held->wall_ms = core->wall_ms;
     core_changed(core);
     core->is_fold_stale = true;

@@ -176,5 +176,6 @@ enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
     lines_field_number(&lines, "crdt_replay_bytes", core->tail_bytes);
     lines_field_number(&lines, "crdt_refused", refusals(core));
     lines_field_number(&lines, "crdt_forks", core->forks);
+    lines_field_number(&lines, "crdt_clocks_ahead", core->clocks_ahead);
     return lines.status;
 }

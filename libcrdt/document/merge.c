@@ -364,6 +364,11 @@ enum crdt_status crdt_merge(struct crdt_document *document, struct crdt_bytes by
     return status;
 }
 
+uint64_t crdt_seen_ms(const struct crdt_document *document)
+{
+    return document->hlc.seen >> 16;
+}
+
 struct crdt_dot crdt_missing(const struct crdt_document *document)
 {
     return document->missing;

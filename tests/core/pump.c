@@ -48,7 +48,8 @@ void pump_step(struct pump *pump, size_t index, const struct core_input *input)
         return;
     struct core_input timed = *input;
     timed.monotonic_us = pump->now_us;
-    timed.wall_ms = UINT64_C(1700000000000) + pump->now_us / 1000;
+    timed.wall_ms = UINT64_C(1700000000000) + pump->now_us / 1000
+        + node->wall_ahead_ms;
     struct core_outputs outputs;
     core_step(node->core, &timed, &outputs);
     for (size_t item = 0; item < outputs.count; item++) {

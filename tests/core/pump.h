@@ -50,6 +50,7 @@ struct pump_node {
     bool is_cut[PUMP_NODES_MAX];
     bool is_bulk_lost;      /* of what this node sends                              */
     bool has_bad_signatures;/* VERIFYs fail                                         */
+    uint64_t wall_ahead_ms; /* of the others' clocks                                */
 
     /* What came out. */
     struct crdt_buffer replies;

@@ -232,6 +232,27 @@ START_TEST(an_empty_store_gets_everything_back)
 }
 END_TEST
 
+START_TEST(a_clock_a_year_ahead_is_told_of_and_wins_only_ties)
+{
+    begin(2, CORE_ALWAYS);
+    pump.nodes[0].wall_ahead_ms = UINT64_C(365) * 24 * 3600 * 1000;
+    pump_ask(&pump, 0, "SET k ahead");
+    pump_run(&pump, 1500000);
+    ck_assert_uint_eq(pump.nodes[1].events[CORE_EVENT_CLOCK_AHEAD], 1);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_CLOCK_AHEAD], 0);
+    pump_ask(&pump, 0, "SET other ahead");
+    pump_run(&pump, 1500000);
+    ck_assert_uint_eq(pump.nodes[1].events[CORE_EVENT_CLOCK_AHEAD], 1);
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 1, "INFO crdt"), "crdt_clocks_ahead:2\r\n"));
+    /* A write that saw it wins, whatever its own clock says. */
+    pump_ask(&pump, 1, "SET k behind");
+    pump_run(&pump, 1500000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "GET k"), "$6\r\nbehind\r\n");
+    ck_assert(pump_is_equal(&pump));
+    end();
+}
+END_TEST
+
 START_TEST(a_clean_stop_keeps_the_generation_in_everysec)
 {
     begin(2, CORE_EVERYSEC);
@@ -338,6 +359,7 @@ int main(void)
     tcase_add_test(tests, own_batches_that_a_peer_knows_and_the_store_lost_end_the_generation);
     tcase_add_test(tests, a_row_that_cannot_be_replayed_ends_the_generation);
     tcase_add_test(tests, an_empty_store_gets_everything_back);
+    tcase_add_test(tests, a_clock_a_year_ahead_is_told_of_and_wins_only_ties);
     tcase_add_test(tests, a_clean_stop_keeps_the_generation_in_everysec);
     tcase_add_test(tests, a_row_that_is_not_durable_is_not_served_from_the_store);
     tcase_add_test(tests, batches_that_were_dropped_on_their_way_are_sent_again);
