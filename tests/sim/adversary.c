@@ -10,7 +10,7 @@
 #define DEPS_HASH_BYTES 16
 
 /* What is wrong with the batch. The first ones open a generation that nobody has
- * heard of, so that only their bodies are wrong; the others go on in the feed
+ * heard of, so that only their bodies or deps are wrong; the others go on in the feed
  * that the receiver knows. */
 enum poison {
     POISON_TRUNCATED,
@@ -21,9 +21,9 @@ enum poison {
     POISON_NEGATIVE,      /* in a counter that only grows                         */
     POISON_TOO_FEW,       /* records, fewer than the header says                  */
     POISON_MISSING_DEPS,  /* depends on an operation that never was               */
+    POISON_DEPS_HASH,     /* of no deps: who has forgotten older heads cannot check others */
     POISON_BODIES,
     POISON_PREVIOUS_HEAD = POISON_BODIES,
-    POISON_DEPS_HASH,
     POISON_BODY_HASH,
     POISON_SIGNATURE,
     POISON_COUNT,
