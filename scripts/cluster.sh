@@ -254,6 +254,18 @@ collect_keys() {
         [[ "${keys[$node]}" =~ ^[0-9a-f]{64}$ ]] || die "gossipctl gave no public key for $data"
     done
 }
+# Returns when the relay has dropped the links of node $1.
+cut_by_relay() {
+    local end=$((SECONDS + 5))
+    [ -s "$dir/$1/cut" ] && return
+    : >"$dir/$1/cut"
+    until [ -s "$dir/$1/cut" ]; do
+        if ! relay_pid >/dev/null || [ "$SECONDS" -ge "$end" ]; then
+            die "the relay does not answer: node $1 is not cut off"
+        fi
+        sleep 0.02
+    done
+}
 start_relay() {
     [ "$cuts" = relay ] || return 0
     rm -f "$dir"/*/cut
@@ -370,7 +382,7 @@ do_restart() {
 }
 
 do_cut() {
-    if [ "$cuts" = nft ]; then cut_by_nft "$1"; else touch "$dir/$1/cut"; fi
+    if [ "$cuts" = nft ]; then cut_by_nft "$1"; else cut_by_relay "$1"; fi
 }
 do_heal() {
     if [ "$cuts" = nft ]; then

@@ -6,7 +6,8 @@ usage: relay.py DIR N BASE
 For every node J it listens on 127.0.1.J:BASE+300+J and passes bytes on to
 127.0.1.J:BASE+100+J. Nodes dial from 127.0.1.I, so both ends of a link are
 known. While the file DIR/I/cut exists, links from and to node I are dead: what
-is open is dropped, what comes is closed at once.
+is open is dropped, what comes is closed at once. Once that is so, the file says
+`done`: whoever made it waits for that.
 """
 import asyncio
 import os
@@ -45,17 +46,32 @@ class Relay:
         except OSError:
             writer.transport.abort()
             return
+        if self.is_cut(source, target):  # meanwhile
+            writer.transport.abort()
+            onward[1].transport.abort()
+            return
         link = (source, target, (writer, onward[1]))
         self.links.add(link)
         await asyncio.gather(self.copy(reader, onward[1]), self.copy(onward[0], writer))
         self.links.discard(link)
 
+    def confirm(self, node):
+        """Tells who asked for the cut of this node that it has taken effect."""
+        try:
+            with open(f"{self.directory}/{node}/cut", "r+", encoding="ascii") as file:
+                file.write("done\n")
+        except FileNotFoundError:
+            pass  # not cut, or healed meanwhile
+
     async def watch(self):
         while os.path.isdir(self.directory):
+            cut = [node for node in range(1, self.count + 1) if self.is_cut(node)]
             for source, target, writers in list(self.links):
-                if self.is_cut(source, target):
+                if source in cut or target in cut:
                     for writer in writers:
                         writer.transport.abort()
+            for node in cut:
+                self.confirm(node)
             await asyncio.sleep(POLL_SECONDS)
 
     async def run(self):
