@@ -7,7 +7,7 @@ usage() {
 usage: scripts/kill.sh [ROUNDS]
 
 Builds the release binaries, starts three nodes, writes to all of them and kills
-one with SIGKILL at a random moment, ROUNDS times (default 200, some 3 s each), in
+one with SIGKILL at a random moment, ROUNDS times (default 200, 2 to 11 s each), in
 the durability always, everysec and no by turns. After each kill a checker that
 knows only what the clients were told looks at every node: what was acknowledged
 is there, what was removed stays away, what was never sent is nowhere. At the end
