@@ -62,9 +62,15 @@ check_node() {
 # Prints the pid in file $1 if that process still has the argument $2: a pid may
 # have been reused.
 running_pid() {
-    local pid
+    local pid words='' try
     pid=$(cat "$1" 2>/dev/null) || return 1
-    tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF "$2" || return 1
+    # In the middle of exec a process has no words; so has one that has ended.
+    for try in 1 2 3 4 5; do
+        words=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline") || return 1
+        [ -z "$words" ] || break
+        sleep "0.0$try"
+    done
+    grep -qxF "$2" <<<"$words" || return 1
     echo "$pid"
 }
 pid_of() {
