@@ -26,8 +26,17 @@
 #define STORE_RETRY_US 1000000       /* between tries of a STORE that failed       */
 #define SNAPSHOT_BYTES 67108864      /* default of `snapshot-bytes`: replayed in a second or two */
 #define SNAPSHOT_RETRY_US 10000000   /* between tries of a snapshot that failed    */
-#define SNAPSHOT_STOP_DIVISOR 8      /* a clean stop makes one above this part of it */
-#define SNAPSHOT_STOP_US 3000000     /* and waits so long for it: a stop is done in 5 s */
+#define SNAPSHOT_PART_BYTES 1048576  /* a row of the store and a message: commits and
+                                      * control frames wait for one of them at most */
+#define OFFER_AGAIN_US 2000000       /* between offers to a peer that takes none   */
+#define TRANSFER_IDLE_US 10000000    /* a peer that asks no more has given up      */
+#define TRANSFER_BYTES_PER_S 67108864 /* of snapshots to all peers: half a gigabit  */
+#define JOIN_ASKS_MAX 4              /* parts on their way: hides 100 ms at 40 MB/s */
+#define JOIN_STALLED_US 5000000      /* without a part: ask whoever offers next    */
+#define JOIN_RETRY_US 10000000       /* after a join that failed                   */
+#define JOIN_TAIL_BYTES_MAX 268435456 /* batches that came while a join was made   */
+#define JOIN_SLICE_BYTES 262144      /* of them merged in one step: some milliseconds */
+#define DROP_INTERVAL_US 10000000    /* between looks at what may be dropped       */
 #define ROW_OVERHEAD_BYTES 64        /* replay work of a batch beside its bytes    */
 #define MEMORY_RETRY_US 10000        /* between tries of what lacked memory        */
 #define ALWAYS_CLOSE_BYTES 4194304   /* always: an open batch waits no longer for its turn */
@@ -93,7 +102,7 @@
 #define STORE_QUEUE_BYTES_MAX (64u << 20) /* above, nothing more is read from anyone   */
 #define STORE_SYNC_MS 1000           /* everysec: what its name says                */
 #define STORE_BUSY_MS 1000           /* a copy by `sqlite3` may hold a lock so long */
-#define SNAPSHOT_PART_BYTES 1048576  /* a row: commits wait for one of them at most */
+#define DROP_ROWS 500                /* rows in one transaction of a DROP: some 5 ms */
 #define BACKUP_STEP_PAGES 256        /* 1 MiB: commits wait for one step at most    */
 #define VERIFY_PROGRESS_ROWS 1000    /* some 100 ms: a person wants a word a second */
 #define FETCH_ROWS_MAX 4096          /* rows in one answer                          */

@@ -72,13 +72,31 @@ struct core_options {
     bool is_generation_burnt;             /* mark *ahead* found, or the store moved:
                                            * go on under a new generation           */
     uint64_t maxmemory_bytes;             /* 0: no limit; refuses clients' writes   */
-    uint64_t snapshot_bytes;              /* batches between two snapshots; 0: none */
+    uint64_t snapshot_bytes;              /* batches between two snapshots; 0: none,
+                                           * then nothing is ever dropped either    */
+    uint64_t history_ms;                  /* stable batches stay so long; UINT64_MAX: for ever */
+    uint64_t log_bytes_max;               /* above, the oldest batches go, stable or not */
+    uint64_t unacked_bytes_max;           /* above both together, own ones go that no
+                                           * other member has                       */
+};
+
+/* A snapshot as its store knows it, without its bytes. `hash`, the last bytes of
+ * the snapshot, names it on every node. `tips` prove which operations are in it:
+ * wire/tips.h. */
+struct core_snapshot {
+    uint8_t hash[CRDT_HASH_BYTES];
+    uint64_t bytes;
+    uint64_t parts;          /* as it lies in the store it comes from: 0 .. parts - 1 */
+    struct crdt_bytes tips;
 };
 
 enum core_input_kind {
-    CORE_REPLAY_SNAPSHOT, /* `bytes`: a stored snapshot, before every REPLAY; whether it
-                        * was taken, core_has_snapshot() says                      */
+    CORE_REPLAY_FLOOR, /* before all others: `bytes`, the log floor as a summary;
+                        * `size`, bytes of the batches that REPLAY will not bring  */
+    CORE_REPLAY_SNAPSHOT, /* `bytes` and `snapshot`: the newest one in the store, before
+                        * every REPLAY; whether it was taken, core_has_snapshot() says */
     CORE_REPLAY,       /* a stored batch, in order of application, before SERVE    */
+    CORE_REPLAY_STAGED, /* `snapshot`: of a peer, `number` parts of it are staged here */
     CORE_SERVE,        /* replay is over: links and commands may come             */
     CORE_TICK,         /* core_deadline_us() has come                              */
     CORE_FRAME,        /* a whole message came on a link                           */
@@ -91,7 +109,12 @@ enum core_input_kind {
     CORE_FETCHED,      /* the answer to a FETCH                                    */
     CORE_VERIFIED,     /* the answer to a VERIFY                                   */
     CORE_BACKED_UP,    /* the answer to a BACKUP                                   */
-    CORE_SNAPSHOT_DONE, /* the answer to a SNAPSHOT: `size` bytes are durable, or not */
+    CORE_SNAPSHOT_DONE, /* the answer to a SNAPSHOT: `snapshot` is durable, or none is;
+                        * `document` if it was a join                              */
+    CORE_DROPPED,      /* the answer to a DROP: `bytes`, the whole floor as a summary,
+                        * is durable; `size` bytes of batches are left             */
+    CORE_PART,         /* the answer to a FETCH_PART                               */
+    CORE_STAGED,       /* the answer to a STAGE                                    */
     CORE_STOP,         /* reply to what is durable, then EVENT_STOPPED             */
 };
 
@@ -107,19 +130,21 @@ struct core_input {
     uint64_t monotonic_us; /* never goes back                                      */
     uint64_t link;         /* FRAME, LINK_UP, LINK_DOWN: the host's number, not reused */
     uint64_t client;       /* COMMAND, CLIENT_GONE, BACKED_UP: likewise            */
-    uint64_t number;       /* STORED, STORE_FAILED; id of FETCHED, VERIFIED, SNAPSHOT_DONE */
-    uint64_t size;         /* SNAPSHOT_DONE                                        */
+    uint64_t number;       /* STORED, STORE_FAILED; REPLAY_STAGED; id of the answers */
+    uint64_t size;         /* REPLAY_FLOOR, DROPPED                                */
     bool is_initiator;     /* LINK_UP: this side dialled                           */
-    bool is_ok;            /* VERIFIED, BACKED_UP, SNAPSHOT_DONE; FETCHED: false when
-                            * the rows are gone                                    */
+    bool is_ok;            /* of an answer; FETCHED, PART: false when it is gone   */
+    bool has_more;         /* DROPPED: this was not all                            */
+    const struct core_snapshot *snapshot; /* REPLAY_SNAPSHOT, REPLAY_STAGED, SNAPSHOT_DONE */
+    struct crdt_document *document;       /* SNAPSHOT_DONE of a join: the core's from now on */
     uint8_t key[CRDT_KEY_BYTES];         /* LINK_UP                                */
-    struct crdt_bytes bytes;             /* FRAME, REPLAY_SNAPSHOT                 */
+    struct crdt_bytes bytes;             /* FRAME, REPLAY_FLOOR, REPLAY_SNAPSHOT,
+                                          * DROPPED, PART                          */
     const struct crdt_bytes *arguments;  /* COMMAND                                */
     size_t argument_count;
     const struct core_row *rows;         /* REPLAY: one; FETCHED: in order of seq  */
     size_t row_count;
-    const char *reason;                  /* STORE_FAILED, BACKED_UP, SNAPSHOT_DONE:
-                                          * for people                             */
+    const char *reason;                  /* STORE_FAILED and answers: for people   */
 };
 
 enum core_output_kind {
@@ -134,9 +159,21 @@ enum core_output_kind {
     CORE_CLOSE_CLIENT, /* after what was replied                                   */
     CORE_BACKUP,     /* copy the store to a new file; BACKED_UP answers. Until then
                       * no COMMAND of this client comes                           */
-    CORE_SNAPSHOT,   /* write down the state as of this moment, which is that of all
-                      * STOREs put out before; durable only after they are. One at
-                      * a time: SNAPSHOT_DONE(number) answers                      */
+    CORE_SNAPSHOT,   /* make a snapshot of what the store holds once all STOREs put out
+                      * before are in it: the newest snapshot and the batches behind
+                      * it, loaded and merged aside, with `options`. `is_join`: then
+                      * merge the staged snapshot, its tips' signatures and heads
+                      * checked, raise the floor to what it brought, and give the
+                      * document with the answer. SNAPSHOT_DONE(number) answers when
+                      * all of it is durable, in one step. One at a time           */
+    CORE_DISCARD,    /* close `document`, where that keeps nobody waiting          */
+    CORE_DROP,       /* drop batches as `drop` says, some, in one durable step with
+                      * the floor that rises by them. One at a time: DROPPED answers */
+    CORE_FETCH_PART, /* read part `value` of the snapshot `head`: PART answers     */
+    CORE_STAGE,      /* keep `bytes`, part `value` of `snapshot`, parts before it are
+                      * kept already; what is staged of another one goes. STAGED
+                      * answers; need not be durable                               */
+    CORE_UNSTAGE,    /* forget what is staged                                      */
     CORE_EVENT,      /* what the host logs and counts                              */
 };
 
@@ -160,22 +197,57 @@ enum core_event {
     CORE_EVENT_STORE_FAILED,
     CORE_EVENT_STORE_BACK,
     CORE_EVENT_SNAPSHOT,     /* one was made, loaded, or could not be: `text` says  */
+    CORE_EVENT_JOIN,         /* a peer's snapshot is fetched, joined, or refused    */
+    CORE_EVENT_LOG,          /* batches were dropped that a member has not, or own ones
+                              * that nobody else has: `text` says                   */
 };
 enum core_level { CORE_INFO, CORE_WARNING, CORE_ALARM };
 
+/* What may be dropped of one feed. */
+struct core_drop_feed {
+    struct crdt_origin origin;
+    uint64_t floor;          /* batches up to it are useless already               */
+    uint64_t stable;         /* every member has it up to here                     */
+    uint64_t cap;            /* no further: what the newest durable snapshot has, and
+                              * of own batches what another member has             */
+};
+
+/* What may be dropped of the log. `feeds` are sorted by origin. */
+struct core_drop {
+    struct core_drop_feed *feeds;
+    size_t feed_count;
+    uint64_t before_ms;      /* a stable batch goes when it was applied before     */
+    uint64_t log_bytes_max;  /* above, any goes that may                           */
+};
+
+/* The oldest batch of a feed that is still in the store. */
+struct core_drop_head {
+    size_t feed;             /* in `feeds`                                         */
+    uint64_t place;          /* in the order of application                        */
+    uint64_t last_seq;
+    uint64_t applied_ms;
+};
+
 struct core_output {
     enum core_output_kind kind;
-    uint64_t number;          /* STORE, STORE_MARK: 1, 2, 3 ...; FETCH, VERIFY, SNAPSHOT: id */
+    uint64_t number;          /* STORE, STORE_MARK: 1, 2, 3 ...; of questions: their id */
     uint64_t link;            /* SEND, CLOSE_LINK                                  */
     uint64_t client;          /* REPLY, CLOSE_CLIENT, BACKUP                       */
     size_t peer;              /* CONNECT: index into options.peers                 */
     bool is_bulk;             /* SEND: may be dropped when the link's queue is full:
                                * comparison repairs it                             */
     enum core_mark mark;      /* STORE_MARK                                        */
-    uint64_t value;           /* STORE_MARK; SNAPSHOT: newest STORE that it covers, 0: none */
+    uint64_t value;           /* STORE_MARK; SNAPSHOT: newest STORE that it covers, 0:
+                               * none; FETCH_PART, STAGE: the part                 */
+    bool is_join;             /* SNAPSHOT                                          */
+    const struct crdt_options *options;    /* SNAPSHOT: to open the document with; its
+                               * memory hook may be used by any thread             */
+    struct crdt_document *document;        /* DISCARD                              */
+    const struct core_drop *drop;          /* DROP                                 */
+    const struct core_snapshot *snapshot;  /* STAGE                                */
     struct crdt_dot from;     /* FETCH: the feed, and the first seq wanted         */
     size_t bytes_max;         /* FETCH: stop after the row that reaches this       */
-    struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message        */
+    struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message; STAGE */
     const char *path;         /* BACKUP: absolute                                  */
     uint8_t key[CRDT_KEY_BYTES];                  /* VERIFY                        */
     uint8_t signature[CORE_SIGNATURE_BYTES];      /* STORE, VERIFY                 */
@@ -183,7 +255,7 @@ struct core_output {
     uint64_t first_seq, last_seq;                 /* for the store's columns       */
     uint64_t wall_ms;
     uint8_t previous[CRDT_HASH_BYTES];
-    uint8_t head[CRDT_HASH_BYTES];
+    uint8_t head[CRDT_HASH_BYTES];                /* and of a FETCH_PART           */
     enum core_event event;                        /* EVENT                         */
     enum core_level level;
     const char *text;                             /* EVENT: key=value fields       */
@@ -212,15 +284,18 @@ uint64_t core_deadline_us(const struct core *core);
  * it, and the host asks before it hands them to the store. */
 enum core_durability core_durability(const struct core *core);
 
+/* Chooses among the oldest batches of feeds, of each one or none, the one to drop
+ * next, with `log_bytes` in the log; `count` when none may go. For the host, from
+ * any thread: the caller drops it, raises the floor of its feed to its last seq,
+ * and asks again. Cost: O(count). */
+size_t core_drop_choose(const struct core_drop *drop, const struct core_drop_head *heads,
+    size_t count, uint64_t log_bytes);
+
 #define CORE_SIGNED_BYTES (15 + 2 * CRDT_HASH_BYTES)
 /* What is signed for a batch of this cluster with this head. */
 void core_signed_message(const uint8_t cluster_id[static CRDT_HASH_BYTES],
     const uint8_t head[static CRDT_HASH_BYTES], uint8_t ret_message[static CORE_SIGNED_BYTES]);
 
-/* Appends the state for the CORE_SNAPSHOT at hand: for the host, before the next
- * step. It reads and seals nothing, so a forked copy of the process may do it. */
-CRDT_MUST_CHECK enum crdt_status core_snapshot(
-    struct core *core, struct crdt_buffer *ret_snapshot);
 /* True when the last REPLAY_SNAPSHOT was taken; else the host offers another one,
  * or all rows. */
 bool core_has_snapshot(const struct core *core);

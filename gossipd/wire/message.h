@@ -18,6 +18,9 @@ enum message_kind {
     MESSAGE_SUMMARY = 2, /* what I have applied, feed by feed                       */
     MESSAGE_BATCH = 3,   /* a batch as its origin signed it                         */
     MESSAGE_ACK = 4,     /* what is durable here, feed by feed                      */
+    MESSAGE_OFFER = 5,   /* what you lack was dropped here: take this snapshot instead */
+    MESSAGE_ASK = 6,     /* for one part of it                                      */
+    MESSAGE_PART = 7,    /* the part, or word that the snapshot is gone             */
 };
 
 struct message_compare {
@@ -46,6 +49,25 @@ struct message_ack {
     struct crdt_bytes summary;
 };
 
+struct message_offer {
+    uint8_t hash[CRDT_HASH_BYTES]; /* of the snapshot: names it                     */
+    uint64_t bytes;                /* 1 or more                                     */
+    uint64_t parts;                /* 1 .. bytes                                    */
+    struct crdt_bytes tips;        /* what is in it, with proof: tips.h             */
+};
+
+struct message_ask {
+    uint8_t hash[CRDT_HASH_BYTES];
+    uint64_t part;
+};
+
+struct message_part {
+    uint8_t hash[CRDT_HASH_BYTES];
+    uint64_t part;
+    bool is_gone;                  /* then `bytes` is empty; else it is not         */
+    struct crdt_bytes bytes;
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -53,6 +75,9 @@ struct message {
         struct message_summary summary;
         struct message_batch batch;
         struct message_ack ack;
+        struct message_offer offer;
+        struct message_ask ask;
+        struct message_part part;
     } as;
 };
 
