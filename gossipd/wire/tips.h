@@ -2,8 +2,9 @@
  * hold, feed by feed, in the words of the origins themselves. Pure.
  *
  * A row of tokens: the number of tips, then for each, sorted by origin without
- * duplicates: key, generation, seq, head, signature. The signature is that of the
- * batch that ends at seq, over its head; checking it is not done here.
+ * duplicates: the header of the feed's newest batch, as in the batch, and the
+ * signature of that batch, over the hash of the header. So a tip proves, once its
+ * signature is checked, which origin signed which seq. Checking it is not done here.
  */
 #ifndef GOSSIPD_WIRE_TIPS_H
 #define GOSSIPD_WIRE_TIPS_H
@@ -13,9 +14,7 @@
 #include "gossipd/wire/message.h"
 
 struct tip {
-    struct crdt_origin origin;
-    uint64_t seq;                                /* 1 or more                      */
-    uint8_t head[CRDT_HASH_BYTES];
+    struct crdt_batch batch;  /* read from the header: origin, last_seq, head       */
     uint8_t signature[MESSAGE_SIGNATURE_BYTES];
 };
 
@@ -30,7 +29,8 @@ struct tips_walk {
 struct tips_walk tips_begin(struct crdt_bytes tips);
 bool tips_next(struct tips_walk *walk, struct tip *ret_tip);
 
-/* Appends a row made of `tips`, sorted by origin, without duplicates. NOMEM. */
+/* Appends a row made of `tips`, sorted by origin, without duplicates; of a tip
+ * `batch.header` and `signature` are used. NOMEM. */
 CRDT_MUST_CHECK enum crdt_status tips_write(
     struct crdt_buffer *buffer, const struct tip *tips, size_t count);
 
