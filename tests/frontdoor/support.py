@@ -220,7 +220,7 @@ class Daemon:
 class Cluster:
     """N nodes under scripts/cluster.sh."""
 
-    def __init__(self, stage, count=3, durability="always", cuts=None):
+    def __init__(self, stage, count=3, durability="always", cuts=None, settings=None):
         self.directory = os.path.join(stage.directory, "nodes")
         self.count = count
         self.base = free_base(count)
@@ -233,6 +233,21 @@ class Cluster:
         if done.returncode == 3:
             raise Skip("links cannot be cut on this machine")
         expect_equal(done.returncode, 0, f"cluster.sh start: {done.stderr}")
+        if settings:
+            self.configure(settings)
+
+    def configure(self, settings):
+        """Writes lines of configuration of the test's own; starts all nodes anew."""
+        expect_equal(self.run("stop", self.directory).returncode, 0, "cluster.sh stop")
+        lines = "".join(f'{name} = "{value}"\n' for name, value in settings.items())
+        for node in range(1, self.count + 1):
+            path = f"{self.directory}/{node}/gossipd.conf"
+            with open(path) as file:
+                before = file.read()
+            with open(path, "w") as file:
+                file.write(lines + before)
+        done = self.run("start", self.count, self.directory)
+        expect_equal(done.returncode, 0, f"cluster.sh start again: {done.stderr}")
 
     def run(self, *words):
         # To files, not pipes: the daemons would keep a pipe open.
@@ -273,6 +288,9 @@ class Cluster:
         return eventually(lambda: len(set(self.everywhere("CRDT.DIGEST"))) == 1
                           and self.cli(1, "CRDT.DIGEST").count(" ") == 2,
                           "equal digests on all nodes", seconds)
+
+    def info(self, node, field):
+        return info(self.port(node), field)
 
     def status(self, node):
         return json.loads(self.cli(node, "CRDT.STATUS"))
