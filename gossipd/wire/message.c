@@ -54,6 +54,41 @@ static enum crdt_status read_summary(struct crdt_bytes *input, struct message_su
     return status;
 }
 
+static enum crdt_status read_offer(struct crdt_bytes *input, struct message_offer *ret)
+{
+    enum crdt_status status = read_fixed(input, ret->hash, sizeof ret->hash);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(input, UINT64_MAX, &ret->bytes);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(input, ret->bytes, &ret->parts);
+    if (status == CRDT_OK)
+        status = crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->tips);
+    /* One part or more, and so one byte or more. */
+    return status == CRDT_OK && ret->parts == 0 ? CRDT_ERR_MALFORMED : status;
+}
+
+static enum crdt_status read_ask(struct crdt_bytes *input, struct message_ask *ret)
+{
+    enum crdt_status status = read_fixed(input, ret->hash, sizeof ret->hash);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(input, UINT64_MAX, &ret->part);
+    return status;
+}
+
+static enum crdt_status read_part(struct crdt_bytes *input, struct message_part *ret)
+{
+    enum crdt_status status = read_fixed(input, ret->hash, sizeof ret->hash);
+    if (status == CRDT_OK)
+        status = crdt_read_uint(input, UINT64_MAX, &ret->part);
+    if (status == CRDT_OK)
+        status = read_flag(input, &ret->is_gone);
+    if (status == CRDT_OK)
+        status = crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->bytes);
+    if (status == CRDT_OK && ret->is_gone != (ret->bytes.size == 0))
+        status = CRDT_ERR_MALFORMED;
+    return status;
+}
+
 static enum crdt_status read_body(struct crdt_bytes *input, struct message *ret)
 {
     enum crdt_status status;
@@ -69,6 +104,12 @@ static enum crdt_status read_body(struct crdt_bytes *input, struct message *ret)
         return crdt_read_bytes(input, CRDT_BATCH_BYTES_MAX, &ret->as.batch.batch);
     case MESSAGE_ACK:
         return crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->as.ack.summary);
+    case MESSAGE_OFFER:
+        return read_offer(input, &ret->as.offer);
+    case MESSAGE_ASK:
+        return read_ask(input, &ret->as.ask);
+    case MESSAGE_PART:
+        return read_part(input, &ret->as.part);
     }
     return CRDT_ERR_MALFORMED;
 }
@@ -78,7 +119,7 @@ enum crdt_status message_read(struct crdt_bytes bytes, struct message *ret_messa
     if (bytes.size > MESSAGE_BYTES_MAX)
         return CRDT_ERR_MALFORMED;
     uint64_t kind;
-    enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_ACK, &kind);
+    enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_PART, &kind);
     if (status != CRDT_OK)
         return status;
     struct message message = {.kind = (enum message_kind)kind};
@@ -126,6 +167,42 @@ static enum crdt_status write_summary(
     return status;
 }
 
+static enum crdt_status write_offer(
+    struct crdt_buffer *buffer, const struct message_offer *offer)
+{
+    assert(offer->parts > 0);
+    assert(offer->parts <= offer->bytes);
+    enum crdt_status status = write_fixed(buffer, offer->hash, sizeof offer->hash);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, offer->bytes);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, offer->parts);
+    if (status == CRDT_OK)
+        status = crdt_write_bytes(buffer, offer->tips);
+    return status;
+}
+
+static enum crdt_status write_ask(struct crdt_buffer *buffer, const struct message_ask *ask)
+{
+    enum crdt_status status = write_fixed(buffer, ask->hash, sizeof ask->hash);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, ask->part);
+    return status;
+}
+
+static enum crdt_status write_part(struct crdt_buffer *buffer, const struct message_part *part)
+{
+    assert(part->is_gone == (part->bytes.size == 0));
+    enum crdt_status status = write_fixed(buffer, part->hash, sizeof part->hash);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, part->part);
+    if (status == CRDT_OK)
+        status = crdt_write_uint(buffer, part->is_gone ? 1 : 0);
+    if (status == CRDT_OK)
+        status = crdt_write_bytes(buffer, part->bytes);
+    return status;
+}
+
 static enum crdt_status write_body(struct crdt_buffer *buffer, const struct message *message)
 {
     enum crdt_status status;
@@ -143,6 +220,12 @@ static enum crdt_status write_body(struct crdt_buffer *buffer, const struct mess
         return crdt_write_bytes(buffer, message->as.batch.batch);
     case MESSAGE_ACK:
         return crdt_write_bytes(buffer, message->as.ack.summary);
+    case MESSAGE_OFFER:
+        return write_offer(buffer, &message->as.offer);
+    case MESSAGE_ASK:
+        return write_ask(buffer, &message->as.ask);
+    case MESSAGE_PART:
+        return write_part(buffer, &message->as.part);
     }
     assert(false);
     return CRDT_ERR_MALFORMED;
