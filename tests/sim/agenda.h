@@ -15,6 +15,11 @@ enum event_kind {
     EVENT_FRAME,       /* a message reaches a side of a link                   */
     EVENT_FETCHED,
     EVENT_SNAPSHOT,    /* a snapshot is written, or not; `number`: which       */
+    EVENT_SNAPSHOT_DONE, /* and this is reported                               */
+    EVENT_DROP,        /* batches are dropped                                  */
+    EVENT_DROPPED,     /* and this is reported                                 */
+    EVENT_PART,        /* a part of a snapshot is read; `bytes`: its hash      */
+    EVENT_STAGED,      /* a part was kept, or not                              */
     EVENT_VERIFIED,
     EVENT_THINK,       /* a client sends its next command; `number`: its slot  */
     EVENT_RESTART,
@@ -35,8 +40,10 @@ struct event {
     size_t peer;
     struct crdt_dot from; /* FETCHED */
     size_t bytes_max;
-    bool is_ok;           /* VERIFIED */
-    uint8_t *bytes;       /* FRAME, SNAPSHOT: owned by the event */
+    bool is_ok;           /* VERIFIED and other answers */
+    uint64_t part;        /* PART */
+    const char *reason;   /* SNAPSHOT_DONE */
+    uint8_t *bytes;       /* FRAME, PART: owned by the event */
     size_t size;
 };
 

@@ -4,6 +4,13 @@
 #include "tests/sim/invariants.h"
 #include "tests/sim/simulator.h"
 
+static void disk_snapshot_free(struct disk_snapshot *snapshot)
+{
+    free(snapshot->bytes);
+    free(snapshot->tips);
+    *snapshot = (struct disk_snapshot){ 0 };
+}
+
 /* Drops all items from `count` on. */
 static void disk_cut(struct disk *disk, size_t count)
 {
@@ -13,62 +20,12 @@ static void disk_cut(struct disk *disk, size_t count)
         disk->durable = count;
     if (disk->reported > count)
         disk->reported = count;
-    if (disk->marked > count)
-        disk->marked = SIZE_MAX;
-    if (disk->snapshot.place > count) {
-        free(disk->snapshot.bytes);
-        disk->snapshot = (struct disk_snapshot){ 0 };
-    }
-}
-
-void disk_snapshot(struct simulator *sim, size_t node, const struct core_output *output)
-{
-    struct disk *disk = &sim->nodes[node].disk;
-    struct crdt_buffer buffer;
-    crdt_buffer_init(&buffer, NULL);
-    disk->marked = disk->count;
-    simulator_trace(sim, "n%zu SNAPSHOT %llu of %zu items", node + 1,
-        (unsigned long long)output->number, disk->count);
-    if (core_snapshot(sim->nodes[node].core, &buffer) != CRDT_OK)
-        simulator_fail(sim, "n%zu: core_snapshot failed", node + 1);
-    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_SNAPSHOT, .node = node,
-        .at_us = simulator_after(sim, 1000, 500000),
-        .incarnation = sim->nodes[node].incarnation, .number = output->number,
-        .bytes = array_copy(buffer.data, buffer.size), .size = buffer.size });
-    crdt_buffer_close(&buffer);
-}
-
-/* The parts are written behind the items, so one fsync makes all of it durable. */
-static bool disk_takes_snapshot(struct simulator *sim, size_t node, struct event *event)
-{
-    struct disk *disk = &sim->nodes[node].disk;
-    if (disk->marked == SIZE_MAX || disk->is_failing || simulator_chance(sim, 10))
-        return false;
-    while (disk->durable < disk->marked)
-        invariants_durable(sim, node, &disk->items[disk->durable++]);
-    free(disk->snapshot.bytes);
-    disk->snapshot = (struct disk_snapshot){ event->bytes, event->size, disk->marked };
-    event->bytes = NULL;
-    sim->stats.snapshots++;
-    return true;
-}
-
-void disk_snapshot_written(struct simulator *sim, struct event *event)
-{
-    struct disk *disk = &sim->nodes[event->node].disk;
-    if (disk->marked != SIZE_MAX && disk->reported < disk->marked && !disk->is_failing) {
-        struct event later = *event;
-        event->bytes = NULL;
-        later.at_us = simulator_after(sim, 1000, 10000);
-        agenda_add(&sim->agenda, later);
-        return;
-    }
-    bool is_ok = disk_takes_snapshot(sim, event->node, event);
-    struct core_input input = { .kind = CORE_SNAPSHOT_DONE, .number = event->number,
-        .is_ok = is_ok, .size = event->size, .reason = "disk full" };
-    simulator_trace(sim, "n%zu SNAPSHOT_DONE %llu %s", event->node + 1,
-        (unsigned long long)event->number, is_ok ? "ok" : "failed");
-    node_step(sim, event->node, &input);
+    if (disk->dropped > count)
+        disk->dropped = count;
+    if (disk->work.marked > count)
+        disk->work.marked = SIZE_MAX;
+    if (disk->snapshot.place > count)
+        disk_snapshot_free(&disk->snapshot);
 }
 
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output)
@@ -83,7 +40,8 @@ void disk_store(struct simulator *sim, size_t node, const struct core_output *ou
         .size = output->bytes.size,
         .origin = output->origin,
         .first_seq = output->first_seq,
-        .last_seq = output->last_seq };
+        .last_seq = output->last_seq,
+        .applied_ms = output->wall_ms };
     if (item->is_mark) {
         simulator_trace(sim, "n%zu STORE %llu mark %s", node + 1,
             (unsigned long long)item->number,
@@ -93,9 +51,9 @@ void disk_store(struct simulator *sim, size_t node, const struct core_output *ou
     } else {
         item->bytes = array_copy(output->bytes.data, output->bytes.size);
         memcpy(item->signature, output->signature, CORE_SIGNATURE_BYTES);
+        item->feed = registry_origin(&sim->registry, &item->origin);
         simulator_trace(sim, "n%zu STORE %llu %s %llu..%llu", node + 1,
-            (unsigned long long)item->number,
-            simulator_label(sim, registry_origin(&sim->registry, &item->origin)).text,
+            (unsigned long long)item->number, simulator_label(sim, item->feed).text,
             (unsigned long long)item->first_seq, (unsigned long long)item->last_seq);
     }
     disk_flush(sim, node);
@@ -152,7 +110,8 @@ static void disk_report(struct simulator *sim, size_t node, size_t target)
     struct disk *disk = &sim->nodes[node].disk;
     bool is_synced = sim->nodes[node].durability != CORE_NO
         || disk_has_mark(disk, disk->durable, target) || simulator_chance(sim, 4);
-    disk->reported = target;
+    for (; disk->reported < target; disk->reported++)
+        invariants_reported(sim, node, &disk->items[disk->reported]);
     while (is_synced && disk->durable < target) {
         invariants_durable(sim, node, &disk->items[disk->durable++]);
         if (disk->items[disk->durable - 1].is_mark
@@ -209,11 +168,59 @@ void disk_crash(struct simulator *sim, size_t node)
         invariants_durable(sim, node, &disk->items[disk->durable++]);
     disk->reported = kept;
     disk->is_busy = false;
+    disk->staged.has_failed = false;
+    struct disk_staged *staged = &disk->staged;
+    size_t parts = staged->count - staged->durable;
+    disk_staged_cut(staged, staged->durable + simulator_random(sim, parts + 1));
+}
+
+bool disk_has_floor(const struct disk *disk)
+{
+    for (size_t i = 0; i < ORIGIN_COUNT_MAX; i++)
+        if (disk->floor.seq[i] > 0)
+            return true;
+    return false;
 }
 
 void disk_restore(struct simulator *sim, size_t node, size_t kept)
 {
-    disk_cut(&sim->nodes[node].disk, kept);
+    struct disk *disk = &sim->nodes[node].disk;
+    /* What was dropped was dropped when the snapshot was whole: there is no copy
+     * with the one and without the other. */
+    if (kept < disk->snapshot.place && disk_has_floor(disk))
+        kept = disk->snapshot.place;
+    disk_cut(disk, kept);
+}
+
+void disk_copy(const struct disk *from, struct disk *ret_to)
+{
+    struct disk *to = ret_to;
+    disk_close(to);
+    to->has_moved = true;
+    to->has_hole = from->has_hole;
+    for (size_t i = 0; i < from->durable; i++) {
+        to->items = array_reserve(to->items, to->count, &to->capacity, sizeof *to->items);
+        struct disk_item copy = from->items[i];
+        if (copy.bytes != NULL)
+            copy.bytes = array_copy(copy.bytes, copy.size);
+        to->items[to->count++] = copy;
+    }
+    to->durable = to->reported = to->count;
+    to->dropped = from->dropped;
+    to->floor = from->floor;
+    to->snapshot = from->snapshot;
+    if (from->snapshot.bytes != NULL) {
+        to->snapshot.bytes = array_copy(from->snapshot.bytes, from->snapshot.size);
+        to->snapshot.tips = array_copy(from->snapshot.tips, from->snapshot.tips_size);
+    }
+    disk_staged_copy(&from->staged, &to->staged);
+}
+
+void disk_abandon(struct disk *disk)
+{
+    crdt_close(disk->work.joined);
+    free(disk->work.drop.feeds);
+    disk->work = (struct disk_work){ .marked = SIZE_MAX };
 }
 
 uint64_t disk_mark(const struct disk *disk, enum core_mark mark, size_t count)
@@ -224,13 +231,15 @@ uint64_t disk_mark(const struct disk *disk, enum core_mark mark, size_t count)
     return 0;
 }
 
-uint64_t disk_seq(const struct disk *disk, const struct crdt_origin *origin, size_t count)
+uint64_t disk_seq(const struct disk *disk, size_t feed, size_t count)
 {
-    for (size_t i = count; i > 0; i--)
-        if (!disk->items[i - 1].is_mark
-            && crdt_origin_compare(&disk->items[i - 1].origin, origin) == 0)
-            return disk->items[i - 1].last_seq;
-    return 0;
+    uint64_t seq = 0;
+    for (size_t i = count; i > 0 && seq == 0; i--)
+        if (!disk->items[i - 1].is_mark && disk->items[i - 1].feed == feed)
+            seq = disk->items[i - 1].last_seq;
+    bool has_snapshot = disk->snapshot.bytes != NULL && disk->snapshot.place <= count;
+    uint64_t covered = has_snapshot ? disk->snapshot.context.seq[feed] : 0;
+    return covered > seq ? covered : seq;
 }
 
 size_t disk_visible(const struct simulator *sim, size_t node)
@@ -242,6 +251,9 @@ size_t disk_visible(const struct simulator *sim, size_t node)
 void disk_close(struct disk *disk)
 {
     disk_cut(disk, 0);
+    disk_abandon(disk);
+    disk_snapshot_free(&disk->snapshot);
+    disk_staged_cut(&disk->staged, 0);
     free(disk->items);
-    *disk = (struct disk){ 0 };
+    *disk = (struct disk){ .work = { .marked = SIZE_MAX } };
 }

@@ -44,9 +44,14 @@ void faults_draw(struct simulator *sim)
     sim->faults.weights[FAULT_STORE_MEND] = 12;
     /* An alarm is a finding where every node is correct: most runs have no bad one. */
     if (!simulator_chance(sim, 3))
-        sim->faults.weights[FAULT_POISON] = 0;
-    sim->has_poison = sim->faults.weights[FAULT_POISON] > 0;
-    sim->faults.weights[FAULT_RESTORE] /= 4;
+        sim->faults.weights[FAULT_POISON] = sim->faults.weights[FAULT_LIE_OFFER]
+            = sim->faults.weights[FAULT_LIE_PART] = 0;
+    sim->has_poison = sim->faults.weights[FAULT_POISON] + sim->faults.weights[FAULT_LIE_OFFER]
+            + sim->faults.weights[FAULT_LIE_PART]
+        > 0;
+    if (sim->snapshot_bytes > 0)
+        sim->faults.weights[FAULT_LEAVE] *= 2;
+    sim->faults.weights[FAULT_CLONES] /= 3;
     sim->faults.weights[FAULT_AMNESIA] *= 4; /* seldom possible */
     sim->faults.weights[FAULT_LOST_WRITE] *= 6;
     sim->faults.weights[FAULT_POISON] *= 3;
@@ -92,16 +97,58 @@ static bool faults_restore(
         return false;
     size_t durable = disk->durable;
     node_crash(sim, node);
-    disk_restore(sim, node, durable > lost_max ? durable - 1 - simulator_random(sim, lost_max)
+    bool is_backup = lost_max == SIZE_MAX && sim->backups[node].items != NULL
+        && simulator_chance(sim, 2);
+    if (is_backup) {
+        uint64_t failures = disk->failures;
+        disk_copy(&sim->backups[node], disk);
+        disk->failures = failures;
+    } else
+        disk_restore(sim, node, durable > lost_max ? durable - 1 - simulator_random(sim, lost_max)
                                                : simulator_random(sim, durable + 1));
     disk->has_moved = has_moved;
     faults_forget(sim, node, true);
     return true;
 }
 
-uint64_t faults_kept(const struct disk *disk, const struct crdt_origin *origin)
+void faults_spring(struct simulator *sim, size_t node, enum trap trap)
 {
-    return disk->has_hole ? 0 : disk_seq(disk, origin, disk->durable);
+    static const enum fault kinds[] = { [TRAP_STAGE] = FAULT_CRASH_TRANSFER,
+        [TRAP_SERVE] = FAULT_OFFERER_GONE, [TRAP_JOIN] = FAULT_CRASH_JOIN,
+        [TRAP_JOIN_DURABLE] = FAULT_CRASH_JOIN, [TRAP_JOIN_DONE] = FAULT_CRASH_JOIN,
+        [TRAP_SWAP] = FAULT_CRASH_JOIN, [TRAP_DROP] = FAULT_CRASH_DROP,
+        [TRAP_DROP_DURABLE] = FAULT_CRASH_DROP };
+    struct node *self = &sim->nodes[node];
+    bool has_origins = sim->registry.origin_count + ORIGINS_LEFT_MIN < ORIGIN_COUNT_MAX;
+    if (self->trap != trap || sim->is_calm || !has_origins)
+        return;
+    self->trap = TRAP_NONE;
+    sim->faults.counts[kinds[trap]]++;
+    simulator_trace(sim, "FAULT %s n%zu", fault_text(kinds[trap]), node + 1);
+    if (trap == TRAP_SERVE && simulator_chance(sim, 2))
+        faults_cut(sim, FAULT_CUT_NODE, node, node);
+    else
+        self->is_doomed = true;
+}
+
+/* Sets a trap for a crash in a phase of a fault's; counted when it springs. */
+static bool faults_set_trap(struct simulator *sim, enum fault fault, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    if (fault == FAULT_CRASH_TRANSFER)
+        self->trap = TRAP_STAGE;
+    else if (fault == FAULT_OFFERER_GONE)
+        self->trap = TRAP_SERVE;
+    else if (fault == FAULT_CRASH_DROP)
+        self->trap = TRAP_DROP + (enum trap)simulator_random(sim, 2);
+    else
+        self->trap = TRAP_JOIN + (enum trap)simulator_random(sim, 4);
+    return false;
+}
+
+uint64_t faults_kept(const struct disk *disk, size_t feed)
+{
+    return disk->has_hole ? 0 : disk_seq(disk, feed, disk->durable);
 }
 
 void faults_forget(struct simulator *sim, size_t node, bool counts_self)
@@ -112,7 +159,7 @@ void faults_forget(struct simulator *sim, size_t node, bool counts_self)
         origin->is_elsewhere |= origin->node == node;
         for (size_t j = 0; j < sim->node_count; j++) {
             uint64_t seq = j == node && !counts_self
-                ? 0 : faults_kept(&sim->nodes[j].disk, &origin->origin);
+                ? 0 : faults_kept(&sim->nodes[j].disk, i);
             left = seq > left ? seq : left;
         }
         if (origin->promised > left)
@@ -216,6 +263,19 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     case FAULT_AMNESIA: return has_origins && faults_amnesia(sim, node, SIZE_MAX);
     case FAULT_LOST_WRITE: return has_origins && faults_amnesia(sim, node, 3);
     case FAULT_POISON: return has_origins && adversary_poison(sim, node, other);
+    case FAULT_LIE_OFFER: return adversary_offer(sim, node, other);
+    case FAULT_LIE_PART:
+        self->part_lies = 1 + (unsigned)simulator_random(sim, 3);
+        return false; /* each lie is counted when it leaves */
+    case FAULT_CRASH_TRANSFER:
+    case FAULT_CRASH_JOIN:
+    case FAULT_CRASH_DROP:
+    case FAULT_OFFERER_GONE: return faults_set_trap(sim, fault, node);
+    case FAULT_BACKUP:
+        if (self->disk.durable == 0)
+            return false;
+        disk_copy(&self->disk, &sim->backups[node]);
+        return true;
     case FAULT_FLOOD:
         sim->network.flood = (unsigned)simulator_random(sim, FLOOD_MESSAGES_MAX);
         return true;
@@ -228,6 +288,8 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     case FAULT_STALL:
     case FAULT_SLOW:
     case FAULT_CLONE:
+    case FAULT_CLONES:
+    case FAULT_LEAVE:
     case FAULT_HOLE:
     case FAULT_ABSENT: return mischief_apply(sim, fault, node, other);
     case FAULT_LOSS:
@@ -273,6 +335,8 @@ void faults_end(struct simulator *sim)
     for (size_t i = 0; i < sim->node_count; i++) {
         sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
         sim->nodes[i].is_doomed = false;
+        sim->nodes[i].trap = TRAP_NONE;
+        sim->nodes[i].part_lies = 0;
         if (sim->nodes[i].core == NULL && sim->nodes[i].loss == 0 && !sim->is_broken)
             node_start(sim, i);
     }

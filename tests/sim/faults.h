@@ -35,7 +35,14 @@ struct simulator;
     X(FAULT_LOST_WRITE, "lost-write")                                         \
     X(FAULT_HOLE, "hole")                                                     \
     X(FAULT_CLONE, "clone")                                                   \
+    X(FAULT_CLONES, "clones")                                                 \
+    X(FAULT_BACKUP, "backup")                                                 \
     X(FAULT_ABSENT, "absent-year")                                            \
+    X(FAULT_LEAVE, "absent-member")                                           \
+    X(FAULT_CRASH_TRANSFER, "crash-in-transfer")                              \
+    X(FAULT_CRASH_JOIN, "crash-in-join")                                      \
+    X(FAULT_CRASH_DROP, "crash-in-drop")                                      \
+    X(FAULT_OFFERER_GONE, "offerer-gone")                                     \
     X(FAULT_SPLIT, "split")                                                   \
     X(FAULT_BRIDGE, "bridge")                                                 \
     X(FAULT_RING, "ring")                                                     \
@@ -45,6 +52,8 @@ struct simulator;
     X(FAULT_STALL, "stall")                                                   \
     X(FAULT_SLOW, "slow")                                                     \
     X(FAULT_POISON, "poison")                                                 \
+    X(FAULT_LIE_OFFER, "lie-in-offer")                                        \
+    X(FAULT_LIE_PART, "lie-in-part")                                          \
     X(FAULT_FLOOD, "flood")                                                   \
     X(FAULT_LOSS, "loss")                                                     \
     X(FAULT_DUPLICATION, "duplicate")                                         \
@@ -57,6 +66,19 @@ enum fault {
     FAULT_MAP(FAULT_ENUM)
 #undef FAULT_ENUM
 };
+/* Where a node can be made to crash: just there, or in its next step. */
+enum trap {
+    TRAP_NONE,
+    TRAP_STAGE,        /* it keeps a part of a peer's snapshot                    */
+    TRAP_SERVE,        /* it reads a part of its own for a peer                   */
+    TRAP_JOIN,         /* it begins to make a join                                */
+    TRAP_JOIN_DURABLE, /* which is durable, and the core does not know            */
+    TRAP_JOIN_DONE,    /* the core learns it                                      */
+    TRAP_SWAP,         /* the joined document takes the place of the old one      */
+    TRAP_DROP,
+    TRAP_DROP_DURABLE,
+};
+
 #define FAULT_LAST_DRAWN FAULT_FLOOD /* those above happen to messages            */
 #define FAULT_COUNT (FAULT_CORRUPTION + 1)
 
@@ -72,8 +94,10 @@ const char *fault_text(enum fault fault);
 void faults_draw(struct simulator *sim);
 /* Lets one happen and plans the next. */
 void faults_happen(struct simulator *sim);
+/* A node comes to a place where it may have to crash. */
+void faults_spring(struct simulator *sim, size_t node, enum trap trap);
 /* How far a store keeps a feed for sure: behind a hole nothing may be of use. */
-uint64_t faults_kept(const struct disk *disk, const struct crdt_origin *origin);
+uint64_t faults_kept(const struct disk *disk, size_t feed);
 /* The store of a node is not the newest one: promises hold as far as they are
  * kept elsewhere, or with `counts_self` there. */
 void faults_forget(struct simulator *sim, size_t node, bool counts_self);

@@ -204,7 +204,7 @@ void invariants_send(struct simulator *sim, size_t node, struct crdt_bytes bytes
     struct known_origin *own = &sim->registry.origins[self->self];
     for (size_t i = own->batch_count; i > 0; i--) {
         struct known_batch *batch = &own->batches[i - 1];
-        if (disk_seq(&self->disk, &own->origin, self->disk.durable) >= batch->last_seq)
+        if (disk_seq(&self->disk, self->self, self->disk.durable) >= batch->last_seq)
             return;
         if (!bytes_contain(bytes, batch->bytes, batch->size))
             continue;
@@ -229,14 +229,24 @@ void invariants_durable(struct simulator *sim, size_t node, const struct disk_it
         batch->is_public = true;
 }
 
+void invariants_reported(struct simulator *sim, size_t node, const struct disk_item *item)
+{
+    if (item->is_mark || item->feed == ORIGIN_COUNT_MAX)
+        return;
+    struct known_batch *batch = registry_batch(&sim->registry, item->feed, item->last_seq);
+    if (batch != NULL)
+        batch->holders |= 1u << node;
+}
+
 void invariants_restarted(struct simulator *sim, size_t node)
 {
     const struct node *self = &sim->nodes[node];
     for (size_t i = 0; i < sim->registry.origin_count && !self->disk.has_hole; i++)
-        if (disk_seq(&self->disk, &sim->registry.origins[i].origin, self->disk.count)
+        if (disk_seq(&self->disk, i, self->disk.count)
             > self->context.seq[i])
             simulator_fail(sim, "n%zu: replayed its store and lacks %s %llu", node + 1,
                 simulator_label(sim, i).text, (unsigned long long)self->context.seq[i] + 1);
+    invariants_joined(sim, node);
     for (size_t i = 0; i < sim->registry.origin_count; i++)
         if (sim->registry.origins[i].node == node && !sim->registry.origins[i].is_elsewhere
             && sim->registry.origins[i].promised > self->context.seq[i])

@@ -16,6 +16,8 @@ void invariants_step(struct simulator *sim, size_t node, const struct core_outpu
 void invariants_send(struct simulator *sim, size_t node, struct crdt_bytes bytes);
 /* A batch has become durable on a node. */
 void invariants_durable(struct simulator *sim, size_t node, const struct disk_item *item);
+/* A batch was reported STORED. */
+void invariants_reported(struct simulator *sim, size_t node, const struct disk_item *item);
 /* A node is back: what it promised is there. */
 void invariants_restarted(struct simulator *sim, size_t node);
 /* S of a node equals that of a reference document made from the same batches
@@ -28,6 +30,20 @@ void invariants_promises(struct simulator *sim);
 /* Reads everything that the model knows through commands, on every node, and
  * compares; compares CRDT.DIGEST. */
 void invariants_values(struct simulator *sim);
+
+/* ---- invariants_log.c: I6 and I7 ---- */
+
+/* A snapshot, joined or not, is durable, with the floor that it brought. */
+void invariants_snapshot(struct simulator *sim, size_t node);
+/* What a core says may go is not more than it can know. */
+void invariants_drop(struct simulator *sim, size_t node, const struct core_drop *drop);
+/* A batch goes, with `log_bytes` still there. */
+void invariants_dropped(
+    struct simulator *sim, size_t node, const struct disk_item *item, uint64_t log_bytes);
+/* The joined document is in the place of the old one. */
+void invariants_joined(struct simulator *sim, size_t node);
+/* An offer leaves: of a snapshot that this node has, and that helps. */
+void invariants_offered(struct simulator *sim, size_t node, struct crdt_bytes bytes);
 
 /* state.c: BLAKE2b of all live entries in canonical order; false: no memory. */
 bool state_hash(const struct crdt_document *document, uint8_t ret_hash[static CRDT_HASH_BYTES]);

@@ -13,7 +13,7 @@ static void liveness_forget(struct simulator *sim, size_t node)
         uint64_t left = 0;
         for (size_t j = 0; j < sim->node_count; j++) {
             uint64_t seq = sim->nodes[j].loss != LOSS_NONE
-                ? 0 : faults_kept(&sim->nodes[j].disk, &origin->origin);
+                ? 0 : faults_kept(&sim->nodes[j].disk, i);
             left = seq > left ? seq : left;
         }
         if ((origin->node == node || origin->is_elsewhere) && origin->promised > left)

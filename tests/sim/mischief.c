@@ -4,6 +4,7 @@
 #include "tests/sim/simulator.h"
 
 #define FLAPS_MAX 20          /* changes of one link                              */
+#define ABSENCE_US_MAX 8000000 /* of one member                                 */
 #define SLOW_INPUT_US 100000  /* a slow member takes up to this for one input     */
 
 static void cut_both(struct simulator *sim, size_t a, size_t b)
@@ -101,19 +102,9 @@ static bool mischief_clone(struct simulator *sim, size_t node)
     if (self->core == NULL)
         return false;
     node_crash(sim, node);
+    if (spare->items == NULL)
+        disk_copy(&self->disk, spare);
     struct disk used = self->disk;
-    if (spare->items == NULL) {
-        *spare = (struct disk){ .has_moved = true, .has_hole = used.has_hole };
-        for (size_t i = 0; i < used.durable; i++) {
-            spare->items = array_reserve(
-                spare->items, spare->count, &spare->capacity, sizeof *spare->items);
-            struct disk_item copy = used.items[i];
-            if (!copy.is_mark)
-                copy.bytes = array_copy(copy.bytes, copy.size);
-            spare->items[spare->count++] = copy;
-        }
-        spare->durable = spare->reported = spare->count;
-    }
     self->disk = *spare;
     self->disk.failures += used.failures;
     *spare = used;
@@ -132,14 +123,14 @@ static bool mischief_hole(struct simulator *sim, size_t node)
         return false;
     size_t at = simulator_random(sim, disk->durable);
     const struct disk_item *item = &disk->items[at];
-    if (item->is_mark)
+    if (item->is_mark || item->is_dropped)
         return false;
     size_t origin = registry_origin(&sim->registry, &item->origin);
     bool is_own = sim->registry.origins[origin].node == node;
     bool is_elsewhere = false;
     for (size_t i = 0; i < sim->node_count; i++)
         is_elsewhere |= i != node && sim->nodes[i].core != NULL
-            && faults_kept(&sim->nodes[i].disk, &item->origin) >= item->last_seq;
+            && faults_kept(&sim->nodes[i].disk, item->feed) >= item->last_seq;
     if (!is_elsewhere || (is_own && !faults_is_amnesia_safe(sim, node)))
         return false;
     node_crash(sim, node);
@@ -152,11 +143,24 @@ static bool mischief_hole(struct simulator *sim, size_t node)
     disk->reported--;
     /* A snapshot that has what is lost keeps it. */
     disk->snapshot.place -= disk->snapshot.place > at;
-    disk->marked = SIZE_MAX;
+    disk->dropped -= disk->dropped > at;
     disk->has_hole = true;
     node_start(sim, node);
     if (is_own)
         sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;
+    return true;
+}
+
+/* A member is away for so long that the others may have dropped what it lacks. */
+static bool mischief_leave(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    if (self->core == NULL || self->is_stopping)
+        return false;
+    node_crash(sim, node);
+    agenda_add(&sim->agenda, (struct event){ .kind = EVENT_RESTART, .node = node,
+        .at_us = simulator_after(sim, 1000000, ABSENCE_US_MAX),
+        .incarnation = self->incarnation });
     return true;
 }
 
@@ -187,6 +191,10 @@ bool mischief_apply(struct simulator *sim, enum fault fault, size_t node, size_t
         return mischief_lag(sim, fault, node);
     if (fault == FAULT_CLONE)
         return has_origins && mischief_clone(sim, node);
+    if (fault == FAULT_CLONES)
+        return has_origins && mischief_clone(sim, node) && mischief_clone(sim, other);
+    if (fault == FAULT_LEAVE)
+        return has_origins && mischief_leave(sim, node);
     if (fault == FAULT_HOLE)
         return has_origins && mischief_hole(sim, node);
     if (fault == FAULT_ABSENT)
@@ -196,6 +204,8 @@ bool mischief_apply(struct simulator *sim, enum fault fault, size_t node, size_t
 
 void mischief_close(struct simulator *sim)
 {
-    for (size_t i = 0; i < sim->node_count; i++)
+    for (size_t i = 0; i < sim->node_count; i++) {
         disk_close(&sim->spares[i]);
+        disk_close(&sim->backups[i]);
+    }
 }

@@ -1,5 +1,6 @@
 #include "tests/sim/network.h"
 
+#include "tests/sim/adversary.h"
 #include "tests/sim/array.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/simulator.h"
@@ -209,6 +210,7 @@ void network_send(struct simulator *sim, size_t node, const struct core_output *
         (unsigned long long)output->link, to + 1, output->is_bulk ? "bulk" : "word",
         output->bytes.size);
     invariants_send(sim, node, output->bytes);
+    invariants_offered(sim, node, output->bytes);
     if (network->is_cut[node][to])
         return;
     /* The other end is gone and could not say so: the first message finds out. */
@@ -216,6 +218,8 @@ void network_send(struct simulator *sim, size_t node, const struct core_output *
         network_tell_down(sim, link, side);
         return;
     }
+    if (sim->nodes[node].part_lies > 0 && adversary_garble(sim, node, to, output->bytes))
+        return;
     if (network_fault(sim, network->loss, FAULT_LOSS)
         || (output->is_bulk && network_fault(sim, network->bulk_loss, FAULT_LOSS)))
         return;

@@ -72,6 +72,9 @@ static void node_open(struct simulator *sim, size_t node)
         .peer_count = self->peer_count,
         .facts = &self->facts,
         .snapshot_bytes = sim->snapshot_bytes,
+        .history_ms = sim->history_ms,
+        .log_bytes_max = sim->log_bytes_max,
+        .unacked_bytes_max = sim->unacked_bytes_max,
         .generation = disk_mark(disk, CORE_MARK_GENERATION, disk->count),
         .is_generation_burnt
         = disk->has_moved || disk_mark(disk, CORE_MARK_AHEAD, disk->count) != 0 };
@@ -82,13 +85,23 @@ static void node_open(struct simulator *sim, size_t node)
         simulator_fail(sim, "n%zu: core_open failed", node + 1);
 }
 
-/* Begins with the snapshot, if there is one; returns how many items it has. */
+/* Begins with the floor and the snapshot, if there is one; returns how many items
+ * it has. */
 static size_t node_load(struct simulator *sim, size_t node)
 {
-    const struct disk_snapshot *snapshot = &sim->nodes[node].disk.snapshot;
+    const struct disk *disk = &sim->nodes[node].disk;
+    const struct disk_snapshot *snapshot = &disk->snapshot;
+    struct crdt_buffer floor;
+    crdt_buffer_init(&floor, NULL);
+    disk_floor(sim, disk, &floor);
+    struct core_input input = { .kind = CORE_REPLAY_FLOOR, .bytes = crdt_buffer_bytes(&floor),
+        .size = disk_log_bytes(disk, 0, snapshot->place) };
+    node_step(sim, node, &input);
+    crdt_buffer_close(&floor);
     if (snapshot->bytes == NULL)
         return 0;
-    struct core_input input = { .kind = CORE_REPLAY_SNAPSHOT,
+    struct core_snapshot told = disk_snapshot_told(disk);
+    input = (struct core_input){ .kind = CORE_REPLAY_SNAPSHOT, .snapshot = &told,
         .bytes = { snapshot->bytes, snapshot->size } };
     sim->stats.loads++;
     node_step(sim, node, &input);
@@ -97,11 +110,33 @@ static size_t node_load(struct simulator *sim, size_t node)
     return snapshot->place;
 }
 
+/* The store comes in, in the order that core.h asks for. */
+static void node_replay(struct simulator *sim, size_t node)
+{
+    const struct disk *disk = &sim->nodes[node].disk;
+    for (size_t i = node_load(sim, node); i < disk->count && !sim->is_broken; i++) {
+        const struct disk_item *item = &disk->items[i];
+        if (item->is_mark || item->is_dropped)
+            continue;
+        struct core_row row = { .batch = { item->bytes, item->size } };
+        memcpy(row.signature, item->signature, CORE_SIGNATURE_BYTES);
+        struct core_input input = { .kind = CORE_REPLAY, .rows = &row, .row_count = 1 };
+        node_step(sim, node, &input);
+    }
+    if (!disk->staged.exists || sim->is_broken)
+        return;
+    struct core_snapshot told = disk_staged_told(&disk->staged);
+    struct core_input input = { .kind = CORE_REPLAY_STAGED, .number = disk->staged.count,
+        .snapshot = &told };
+    sim->stats.resumed++;
+    node_step(sim, node, &input);
+}
+
 void node_start(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
     self->incarnation++;
-    self->is_serving = self->is_stopping = self->is_doomed = false;
+    self->is_serving = self->is_stopping = self->is_doomed = self->is_joining = false;
     self->idle_ticks = 0;
     self->busy_until_us = self->slow_until_us = 0;
     self->self = ORIGIN_COUNT_MAX;
@@ -111,15 +146,7 @@ void node_start(struct simulator *sim, size_t node)
     self->monotonic_offset_us = simulator_random(sim, 1000000000);
     node_open(sim, node);
     simulator_trace(sim, "n%zu START durability=%d", node + 1, (int)self->durability);
-    for (size_t i = node_load(sim, node); i < self->disk.count && !sim->is_broken; i++) {
-        const struct disk_item *item = &self->disk.items[i];
-        if (item->is_mark)
-            continue;
-        struct core_row row = { .batch = { item->bytes, item->size } };
-        memcpy(row.signature, item->signature, CORE_SIGNATURE_BYTES);
-        struct core_input input = { .kind = CORE_REPLAY, .rows = &row, .row_count = 1 };
-        node_step(sim, node, &input);
-    }
+    node_replay(sim, node);
     struct core_input input = { .kind = CORE_SERVE };
     if (!sim->is_broken)
         node_step(sim, node, &input);
@@ -131,6 +158,7 @@ void node_close(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
     workload_crash(sim, node);
+    disk_abandon(&self->disk);
     if (self->core == NULL)
         return;
     core_close(self->core);
@@ -182,11 +210,12 @@ void node_stopped(struct simulator *sim, size_t node)
     if (disk_mark(disk, CORE_MARK_AHEAD, disk->count) != 0)
         simulator_fail(sim, "n%zu: stopped cleanly but the mark ahead stands", node + 1);
     for (size_t i = 0; i < sim->registry.origin_count; i++)
-        if (disk_seq(disk, &sim->registry.origins[i].origin, disk->count) < self->context.seq[i])
+        if (disk_seq(disk, i, disk->count) < self->context.seq[i])
             simulator_fail(sim, "n%zu: stopped cleanly but %s %llu is not in its store",
                 node + 1, simulator_label(sim, i).text, (unsigned long long)self->context.seq[i]);
     while (disk->durable < disk->count)
         invariants_durable(sim, node, &disk->items[disk->durable++]);
+    disk->staged.durable = disk->staged.count;
     simulator_trace(sim, "n%zu STOPPED", node + 1);
     node_close(sim, node);
     network_crash(sim, node);
@@ -218,24 +247,34 @@ void node_verified(struct simulator *sim, const struct event *event)
 
 #define FETCH_ROWS_MAX 4096 /* of one answer; more are asked for again */
 
+/* A FETCH is answered from what is there, without holes, or not at all. */
 void node_fetched(struct simulator *sim, const struct event *event)
 {
     const struct disk *disk = &sim->nodes[event->node].disk;
     struct core_row *rows = NULL;
     size_t count = 0, capacity = 0, bytes = 0;
-    for (size_t i = 0; i < disk_visible(sim, event->node) && count < FETCH_ROWS_MAX; i++) {
+    size_t feed = registry_origin(&sim->registry, &event->from.origin);
+    bool is_ok = feed == ORIGIN_COUNT_MAX || event->from.seq > disk->floor.seq[feed];
+    uint64_t next = event->from.seq;
+    for (size_t i = disk->dropped; is_ok && i < disk_visible(sim, event->node); i++) {
         const struct disk_item *item = &disk->items[i];
-        if (item->is_mark || item->last_seq < event->from.seq || bytes >= event->bytes_max
-            || crdt_origin_compare(&item->origin, &event->from.origin) != 0)
+        if (item->is_mark || item->is_dropped || item->feed != feed
+            || item->last_seq < event->from.seq)
             continue;
+        if (count == FETCH_ROWS_MAX || bytes >= event->bytes_max)
+            break;
+        if (item->first_seq > next && !disk->has_hole)
+            simulator_fail(sim, "n%zu: I6: its store has a hole at %s %llu", event->node + 1,
+                simulator_label(sim, feed).text, (unsigned long long)next);
+        next = item->last_seq + 1;
         rows = array_reserve(rows, count, &capacity, sizeof *rows);
         rows[count] = (struct core_row){ .batch = { item->bytes, item->size } };
         memcpy(rows[count++].signature, item->signature, CORE_SIGNATURE_BYTES);
         bytes += item->size;
     }
-    simulator_trace(sim, "n%zu FETCHED %llu %zu rows", event->node + 1,
-        (unsigned long long)event->number, count);
-    struct core_input input = { .kind = CORE_FETCHED, .number = event->number, .is_ok = true,
+    simulator_trace(sim, "n%zu FETCHED %llu %zu rows%s", event->node + 1,
+        (unsigned long long)event->number, count, is_ok ? "" : ", gone");
+    struct core_input input = { .kind = CORE_FETCHED, .number = event->number, .is_ok = is_ok,
         .rows = rows, .row_count = count };
     node_step(sim, event->node, &input);
     free(rows);

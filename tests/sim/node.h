@@ -6,6 +6,7 @@
 #include "gossipd/core/core.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/agenda.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/registry.h"
 #include "tests/sim/workload.h"
@@ -20,6 +21,9 @@ struct node {
     bool is_stopping;
     unsigned loss;               /* liveness.c: it never comes back; 0: it does */
     bool is_doomed;              /* crashes amid the outputs of its next step   */
+    enum trap trap;              /* will be doomed when it comes there          */
+    unsigned part_lies;          /* of parts of snapshots that it sends next    */
+    bool is_joining;             /* the joined snapshot is durable, C lags behind it */
     bool is_stranger_to[NODE_COUNT_MAX]; /* not in the configuration of that one */
     uint64_t incarnation;
     enum core_durability durability;

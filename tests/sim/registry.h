@@ -27,6 +27,7 @@ struct known_batch {
     size_t size;
     bool is_public;      /* durable somewhere or sent: its name is taken       */
     struct records *records; /* its operations, once somebody has asked; NULL   */
+    unsigned holders;  /* nodes that have ever reported it stored, as bits      */
     bool has_deps;
     struct vector deps;  /* what its author had applied at its last operation,
                           * as the simulator saw it, not as the batch says     */

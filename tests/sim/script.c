@@ -32,7 +32,16 @@ static void script_answered(void *context, size_t node, size_t slot, struct crdt
     script_print(script, "\n");
 }
 
-/* nodes 3 durability=always stranger=3:1 (node 1 does not know node 3) */
+/* A number of the simulator's that "name=" may set. */
+static void script_number(const struct words *words, const char *name, uint64_t *number)
+{
+    const char *text = words_value(words, name);
+    if (text != NULL)
+        *number = strtoull(text, NULL, 10);
+}
+
+/* nodes 3 durability=always snapshot=1500 log=2000 unacked=0 history=0 part=100:
+ * bytes, and milliseconds. stranger=3:1 (node 1 does not know node 3) */
 static void script_nodes(struct script *script, const struct words *words)
 {
     struct simulator_options options = { .seed = 1, .is_quiet = true, .is_traced = true,
@@ -45,8 +54,11 @@ static void script_nodes(struct script *script, const struct words *words)
         return;
     }
     simulator_open(&script->sim, &options);
-    const char *bytes = words_value(words, "snapshot");
-    script->sim.snapshot_bytes = bytes == NULL ? 0 : strtoull(bytes, NULL, 10);
+    script_number(words, "snapshot", &script->sim.snapshot_bytes);
+    script_number(words, "log", &script->sim.log_bytes_max);
+    script_number(words, "unacked", &script->sim.unacked_bytes_max);
+    script_number(words, "history", &script->sim.history_ms);
+    script_number(words, "part", &script->sim.part_bytes);
     script->is_open = true;
     const char *stranger = words_value(words, "stranger");
     if (stranger != NULL && stranger[0] >= '1' && stranger[0] <= '5' && stranger[1] == ':'
@@ -144,6 +156,17 @@ static void script_run(struct script *script, const struct words *words)
     simulator_run(&script->sim, (uint64_t)(number * (unit[0] == 'm' ? 1e3 : 1e6)));
 }
 
+/* skip 10d: all stand still for so long, and what is under way with them. */
+static void script_skip(struct script *script, const struct words *words)
+{
+    struct simulator *sim = &script->sim;
+    uint64_t days = words->count > 1 ? strtoull(words->text[1], NULL, 10) : 0;
+    uint64_t us = days * UINT64_C(86400000000);
+    for (size_t i = 0; i < sim->agenda.count; i++)
+        sim->agenda.items[i].at_us += us;
+    sim->now_us += us;
+}
+
 static void script_trace(struct script *script, const struct words *words)
 {
     script->filter_count = 0;
@@ -172,6 +195,8 @@ void script_line(struct script *script, const char *line)
         script_read(script, &words);
     else if (strcmp(word, "run") == 0)
         script_run(script, &words);
+    else if (strcmp(word, "skip") == 0)
+        script_skip(script, &words);
     else if (strcmp(word, "cut") == 0)
         script_cut(script, &words);
     else if (strcmp(word, "heal") == 0)

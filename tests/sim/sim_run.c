@@ -76,11 +76,14 @@ static void print_totals(const struct run_totals *totals)
            " %.0f operations/s, %.1f seeds/s, %" PRIu64 " steps, %" PRIu64 " generations,"
            " %" PRIu64 " states against the oracle, %" PRIu64 " references, %" PRIu64
            " with Ed25519, %" PRIu64 " snapshots, %" PRIu64 " starts from one, %" PRIu64
-           " members lost for good, %" PRIu64 " of %d rounds; faults:",
+           " members lost for good, %" PRIu64 " offers, %" PRIu64 " parts, %" PRIu64
+           " joins, %" PRIu64 " joins refused, %" PRIu64 " starts with staged parts, %" PRIu64
+           " drops, %" PRIu64 " batches dropped, %" PRIu64 " of %d rounds; faults:",
         totals->seeds, stats->operations, totals->simulated_s, elapsed,
         (double)stats->operations * rate, (double)totals->seeds * rate, stats->steps,
         stats->generations, stats->oracles, stats->references, stats->ed25519, stats->snapshots,
-        stats->loads, stats->lost, stats->rounds, CONVERGE_ROUNDS);
+        stats->loads, stats->lost, stats->offers, stats->parts, stats->joins,
+        stats->joins_refused, stats->resumed, stats->drops, stats->dropped, stats->rounds, CONVERGE_ROUNDS);
     for (size_t i = 0; i < FAULT_COUNT; i++)
         printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
     printf("\n");
@@ -118,6 +121,13 @@ static bool run_once(const struct run_options *options, uint64_t seed,
     totals->stats.oracles += sim.stats.oracles;
     totals->stats.ed25519 += sim.stats.ed25519;
     totals->stats.lost += sim.stats.lost;
+    totals->stats.offers += sim.stats.offers;
+    totals->stats.parts += sim.stats.parts;
+    totals->stats.joins += sim.stats.joins;
+    totals->stats.joins_refused += sim.stats.joins_refused;
+    totals->stats.resumed += sim.stats.resumed;
+    totals->stats.drops += sim.stats.drops;
+    totals->stats.dropped += sim.stats.dropped;
     if (totals->stats.rounds < sim.stats.rounds)
         totals->stats.rounds = sim.stats.rounds;
     for (size_t i = 0; i < FAULT_COUNT; i++)

@@ -92,6 +92,21 @@ struct label simulator_label(const struct simulator *sim, size_t origin)
     return label;
 }
 
+/* Budgets are tiny, so that batches go early and who is away comes back too late. */
+static void simulator_draw_log(struct simulator *sim)
+{
+    if (!simulator_chance(sim, 4)) /* tiny, so that restarts begin with one often */
+        sim->snapshot_bytes = UINT64_C(500) << simulator_random(sim, 8);
+    if (simulator_chance(sim, 2))
+        sim->history_ms = simulator_random(sim, 2) * simulator_random(sim, 5000);
+    if (!simulator_chance(sim, 4))
+        sim->log_bytes_max = UINT64_C(500) << simulator_random(sim, 8);
+    if (!simulator_chance(sim, 3))
+        sim->unacked_bytes_max = UINT64_C(500) << simulator_random(sim, 8);
+    sim->part_bytes = 100 + simulator_random(sim, 800);
+    sim->drop_rows = 1 + simulator_random(sim, 50);
+}
+
 /* Half of the runs have one durability everywhere, the others mix them. */
 static void simulator_draw(struct simulator *sim)
 {
@@ -102,8 +117,7 @@ static void simulator_draw(struct simulator *sim)
             = is_mixed ? (enum core_durability)simulator_random(sim, 3) : durability;
     sim->think_us = UINT64_C(2000) << simulator_random(sim, 8);
     sim->has_flushall = simulator_chance(sim, 3);
-    if (!simulator_chance(sim, 4)) /* tiny, so that restarts begin with one often */
-        sim->snapshot_bytes = UINT64_C(500) << simulator_random(sim, 8);
+    simulator_draw_log(sim);
     bool is_small = simulator_chance(sim, 3);
     sim->portion_max = is_small ? 2 : 2 + simulator_random(sim, PORTION_MAX - 1);
     sim->multi_max = is_small ? 5 : 5 + simulator_random(sim, 15);
@@ -117,7 +131,13 @@ static void simulator_draw(struct simulator *sim)
 
 void simulator_open(struct simulator *sim, const struct simulator_options *options)
 {
-    *sim = (struct simulator){ .options = *options, .random = options->seed };
+    *sim = (struct simulator){ .options = *options,
+        .random = options->seed,
+        .part_bytes = 300,
+        .drop_rows = UINT64_MAX,
+        .history_ms = UINT64_MAX,
+        .log_bytes_max = UINT64_MAX,
+        .unacked_bytes_max = UINT64_MAX };
     sim->node_count
         = options->node_count > 0 ? options->node_count : 3 + simulator_random(sim, 3);
     sim->registry.node_count = sim->node_count;
@@ -175,6 +195,11 @@ static void simulator_dispatch(struct simulator *sim, struct event *event)
     case EVENT_FRAME: network_frame(sim, event); break;
     case EVENT_FETCHED: node_fetched(sim, event); break;
     case EVENT_SNAPSHOT: disk_snapshot_written(sim, event); break;
+    case EVENT_SNAPSHOT_DONE: disk_snapshot_done(sim, event); break;
+    case EVENT_DROP: disk_drop_written(sim, event); break;
+    case EVENT_DROPPED: disk_dropped(sim, event); break;
+    case EVENT_PART: disk_part(sim, event); break;
+    case EVENT_STAGED: disk_staged(sim, event); break;
     case EVENT_VERIFIED: node_verified(sim, event); break;
     case EVENT_THINK: workload_think(sim, event->node, event->number); break;
     case EVENT_RESTART: node_start(sim, event->node); break;

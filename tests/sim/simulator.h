@@ -50,6 +50,13 @@ struct simulator_stats {
     uint64_t generations;
     uint64_t snapshots;   /* written whole                                       */
     uint64_t loads;       /* restarts that began with one                        */
+    uint64_t joins;       /* joined snapshots made durable                       */
+    uint64_t joins_refused; /* staged ones that were not what they claimed, or no disk */
+    uint64_t resumed;     /* starts that found staged parts                      */
+    uint64_t offers;      /* sent                                                */
+    uint64_t parts;       /* of snapshots, read for peers                        */
+    uint64_t drops;       /* transactions that dropped something                 */
+    uint64_t dropped;     /* batches                                             */
     uint64_t oracles;     /* states compared with the oracle                    */
     uint64_t ed25519;     /* 1: signatures are real                             */
     uint64_t lost;        /* members that never came back                       */
@@ -71,6 +78,7 @@ struct simulator {
     struct agenda agenda;
     struct node nodes[NODE_COUNT_MAX];
     struct disk spares[NODE_COUNT_MAX]; /* the other copies of cloned stores    */
+    struct disk backups[NODE_COUNT_MAX]; /* older copies of stores              */
     size_t node_count;
     struct network network;
     struct registry registry;
@@ -82,6 +90,9 @@ struct simulator {
     size_t state_capacity;
     uint64_t think_us;          /* mean pause of a client                       */
     uint64_t snapshot_bytes;    /* between two snapshots; 0: none                */
+    uint64_t part_bytes;        /* of one part of a snapshot, at least           */
+    uint64_t drop_rows;         /* in one transaction of a DROP                  */
+    uint64_t history_ms, log_bytes_max, unacked_bytes_max; /* see core.h         */
     uint64_t portion_max;       /* elements or fields in one command            */
     uint64_t multi_max;         /* commands in one MULTI                        */
     uint64_t field_count;       /* of the sets and hashes                       */

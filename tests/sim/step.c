@@ -50,6 +50,18 @@ static void node_verify(struct simulator *sim, size_t node, const struct core_ou
             output->bytes.size, output->signature) });
 }
 
+/* The old document of a join, or a joined one that was given up. */
+static void node_discard(struct simulator *sim, size_t node, struct crdt_document *document)
+{
+    struct node *self = &sim->nodes[node];
+    simulator_trace(sim, "n%zu DISCARD", node + 1);
+    crdt_close(document);
+    if (self->is_joining)
+        invariants_joined(sim, node);
+    self->is_joining = false;
+    faults_spring(sim, node, TRAP_SWAP);
+}
+
 /* True when the node is gone. */
 static bool node_execute(struct simulator *sim, size_t node, const struct core_output *output)
 {
@@ -65,6 +77,11 @@ static bool node_execute(struct simulator *sim, size_t node, const struct core_o
     case CORE_CLOSE_CLIENT: break;
     case CORE_BACKUP: break; /* no simulated client asks for it */
     case CORE_SNAPSHOT: disk_snapshot(sim, node, output); break;
+    case CORE_DISCARD: node_discard(sim, node, output->document); break;
+    case CORE_DROP: disk_drop(sim, node, output); break;
+    case CORE_FETCH_PART: disk_fetch_part(sim, node, output); break;
+    case CORE_STAGE: disk_stage(sim, node, output); break;
+    case CORE_UNSTAGE: disk_unstage(sim, node); break;
     case CORE_EVENT:
         node_event(sim, node, output);
         if (output->event == CORE_EVENT_STOPPED) {
@@ -139,6 +156,10 @@ static void node_obey(struct simulator *sim, size_t node, const struct core_outp
     bool is_doomed = self->is_doomed && count > 0;
     if (is_doomed)
         count = simulator_random(sim, count + 1);
+    /* What is not executed any more dies with its process. */
+    for (size_t i = count; i < outputs->count; i++)
+        if (outputs->items[i].kind == CORE_DISCARD)
+            crdt_close(outputs->items[i].document);
     for (size_t i = 0; i < count && !sim->is_broken; i++)
         if (node_execute(sim, node, &outputs->items[i]))
             return;

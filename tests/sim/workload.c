@@ -125,7 +125,7 @@ static void workload_check_promise(
         return;
     struct known_origin *own = &sim->registry.origins[outstanding->origin];
     bool is_durable = outstanding->seq
-        <= disk_seq(&self->disk, &own->origin, self->disk.durable);
+        <= disk_seq(&self->disk, outstanding->origin, self->disk.durable);
     if (!is_durable && outstanding->has_written)
         simulator_fail(sim, "n%zu: acknowledges %s %llu before it is durable", node + 1,
             simulator_label(sim, outstanding->origin).text, (unsigned long long)outstanding->seq);
