@@ -103,6 +103,9 @@
 #define STORE_SYNC_MS 1000           /* everysec: what its name says                */
 #define STORE_BUSY_MS 1000           /* a copy by `sqlite3` may hold a lock so long */
 #define DROP_ROWS 500                /* rows in one transaction of a DROP: some 5 ms */
+#define ASSEMBLY_SLICE_BYTES 1048576 /* of batches, between which a build lets go of the store */
+#define BUILDER_NICE 10              /* of the thread that builds: the loop goes first */
+#define HISTORY_DAYS_MAX 36500       /* a century: the product in milliseconds fits   */
 #define BACKUP_STEP_PAGES 256        /* 1 MiB: commits wait for one step at most    */
 #define VERIFY_PROGRESS_ROWS 1000    /* some 100 ms: a person wants a word a second */
 #define FETCH_ROWS_MAX 4096          /* rows in one answer                          */

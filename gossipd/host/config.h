@@ -29,6 +29,9 @@ struct config {
     size_t clients_max;
     uint64_t maxmemory_bytes;
     uint64_t snapshot_bytes;
+    uint64_t history_ms;             /* UINT64_MAX: for ever                    */
+    uint64_t log_bytes_max;
+    uint64_t unacked_bytes_max;
     size_t bulk_bytes_max;
     struct core_peer *peers;         /* parallel to `peer_addresses`            */
     struct config_address *peer_addresses;

@@ -139,14 +139,6 @@ static bool parse_bytes(const char *text, uint64_t *ret_bytes)
     return false;
 }
 
-static bool parse_size(struct config *config, const char *text, struct failure *failure)
-{
-    (void)config;
-    uint64_t bytes = 0;
-    return parse_bytes(text, &bytes) ||
-        failure_say(failure, "expected a size such as 1048576, 512mb or 2gb");
-}
-
 static bool parse_maxmemory(struct config *config, const char *text, struct failure *failure)
 {
     return parse_bytes(text, &config->maxmemory_bytes) ||
@@ -157,6 +149,18 @@ static bool parse_snapshot(struct config *config, const char *text, struct failu
 {
     return parse_bytes(text, &config->snapshot_bytes) ||
         failure_say(failure, "expected a size such as 64mb; 0 for no snapshots");
+}
+
+static bool parse_log_budget(struct config *config, const char *text, struct failure *failure)
+{
+    return parse_bytes(text, &config->log_bytes_max) ||
+        failure_say(failure, "expected a size such as 512mb or 2gb");
+}
+
+static bool parse_unacked(struct config *config, const char *text, struct failure *failure)
+{
+    return parse_bytes(text, &config->unacked_bytes_max) ||
+        failure_say(failure, "expected a size such as 256mb or 1gb");
 }
 
 static bool parse_bulk(struct config *config, const char *text, struct failure *failure)
@@ -181,13 +185,20 @@ static bool parse_clients(struct config *config, const char *text, struct failur
 
 static bool parse_history(struct config *config, const char *text, struct failure *failure)
 {
-    (void)config;
     char *end = NULL;
-    bool is_word = strcmp(text, "all") == 0 || strcmp(text, "none") == 0;
-    bool is_days = isdigit((unsigned char)text[0]) && strtoul(text, &end, 10) > 0 &&
-        strcmp(end, "d") == 0;
-    return is_word || is_days ||
-        failure_say(failure, "expected all, none, or a number of days such as 30d");
+    if (strcmp(text, "all") == 0 || strcmp(text, "none") == 0) {
+        config->history_ms = text[0] == 'a' ? UINT64_MAX : 0;
+        return true;
+    }
+    errno = 0;
+    unsigned long days = strtoul(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || errno != 0 || days == 0 || days > HISTORY_DAYS_MAX ||
+        strcmp(end, "d") != 0) {
+        return failure_say(failure, "expected all, none, or a number of days such as 30d, up to "
+            "%dd", HISTORY_DAYS_MAX);
+    }
+    config->history_ms = days * UINT64_C(86400000);
+    return true;
 }
 
 const struct config_key config_keys[] = {
@@ -202,11 +213,13 @@ const struct config_key config_keys[] = {
     {"http-address", "127.0.0.1:9379", parse_any, "accepted; not served yet"},
     {"durability", "always", parse_durability,
         "always: reply after fsync; everysec: fsync each second; no: never"},
-    {"history", "30d", parse_history, "accepted; all history is kept"},
+    {"history", "30d", parse_history, "batches that all members have stay so long: all, none, or days (30d)"},
     {"snapshot-bytes", "64mb", parse_snapshot,
         "batches between two snapshots of the state, for fast restarts; 0: none"},
-    {"log-budget", "1gb", parse_size, "accepted; all history is kept"},
-    {"unacked-log", "256mb", parse_size, "accepted; all history is kept"},
+    {"log-budget", "1gb", parse_log_budget,
+        "bytes of batches; above, the oldest go, and who lacks them gets a snapshot"},
+    {"unacked-log", "256mb", parse_unacked,
+        "bytes above log-budget for own batches that no other member has yet"},
     {"maxclients", "10000", parse_clients, "clients at a time"},
     {"maxmemory", "0", parse_maxmemory, "refuse writes of clients above; 0: no limit"},
     {"proto-max-bulk-len", "16mb", parse_bulk, "longest argument of a command"},

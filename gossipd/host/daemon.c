@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "gossipd/host/clock.h"
+#include "gossipd/host/database_floor.h"
 #include "gossipd/host/database_snapshot.h"
+#include "gossipd/host/database_stage.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/loop.h"
 
@@ -39,22 +41,20 @@ static void cluster_id_make(const struct config *config, const struct identity *
     crypto_generichash(ret_id, CRDT_HASH_BYTES, data, size, NULL, 0);
 }
 
+static void warn_of(const struct config *config, const char *key, const char *reason)
+{
+    if (config_is_explicit(config, key)) {
+        log_write(CORE_WARNING, "no-effect", "key=%s reason=\"%s\"", key, reason);
+    }
+}
+
 static void warn_of_unserved(const struct config *config)
 {
-    static const struct {
-        const char *key;
-        const char *reason;
-    } keys[] = {
-        {"http-address", "not served yet"},
-        {"history", "all history is kept: dropping needs the snapshot join, not there yet"},
-        {"log-budget", "all history is kept: dropping needs the snapshot join, not there yet"},
-        {"unacked-log", "all history is kept: dropping needs the snapshot join, not there yet"},
-    };
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (config_is_explicit(config, keys[i].key)) {
-            log_write(CORE_WARNING, "no-effect", "key=%s reason=\"%s\"", keys[i].key,
-                keys[i].reason);
-        }
+    static const char *const keys[] = {"history", "log-budget", "unacked-log"};
+    warn_of(config, "http-address", "not served yet");
+    for (size_t i = 0; config->snapshot_bytes == 0 && i < sizeof keys / sizeof keys[0]; i++) {
+        warn_of(config, keys[i],
+            "nothing is ever dropped without snapshots: set snapshot-bytes above 0");
     }
 }
 
@@ -76,8 +76,8 @@ static void greet(const struct config *config)
     warn_of_unserved(config);
 }
 
-static bool core_start(struct loop *loop, const struct database_facts *facts,
-    const uint8_t cluster_id[static CRDT_HASH_BYTES], struct failure *failure)
+static bool core_start(
+    struct loop *loop, const struct database_facts *facts, struct failure *failure)
 {
     const struct config *config = loop->config;
     struct core_options options = {
@@ -93,61 +93,150 @@ static bool core_start(struct loop *loop, const struct database_facts *facts,
         .is_generation_burnt = facts->is_ahead || facts->has_moved,
         .maxmemory_bytes = config->maxmemory_bytes,
         .snapshot_bytes = config->snapshot_bytes,
+        .history_ms = config->history_ms,
+        .log_bytes_max = config->log_bytes_max,
+        .unacked_bytes_max = config->unacked_bytes_max,
     };
     randombytes_buf(&options.seed, sizeof options.seed);
     memcpy(options.name, config->name, sizeof options.name);
     memcpy(options.key, loop->identity->key, sizeof options.key);
-    memcpy(options.cluster_id, cluster_id, sizeof options.cluster_id);
+    memcpy(options.cluster_id, loop->cluster_id, sizeof options.cluster_id);
     enum crdt_status status = core_open(&options, &loop->core);
     return status == CRDT_OK ||
         failure_say(failure, "cannot start the core: %s", crdt_status_text(status));
 }
 
+/* What a replay has brought. */
+struct replayed {
+    struct loop *loop;
+    uint64_t batches;
+};
+
 static void replay(void *context, const struct core_row *row)
 {
+    struct replayed *replayed = context;
     struct core_input input = {.kind = CORE_REPLAY, .rows = row, .row_count = 1};
-    loop_step(context, &input);
+    replayed->batches++;
+    loop_step(replayed->loop, &input);
 }
 
-/* Gives the core the newest snapshot, if it can be used; `ret_place`: of the last
- * batch in it. Every batch is still in the store, so one that cannot costs time,
- * nothing else. */
-static void replay_snapshot(struct loop *loop, struct database *database, int64_t *ret_place)
+/* Tells the core where its log begins; `ret_feeds`: of so many feeds something was
+ * dropped. */
+static bool replay_floor(struct loop *loop, struct sqlite3 *handle, uint64_t log_bytes,
+    size_t *ret_feeds, struct failure *failure)
 {
-    struct database_snapshot snapshot;
-    struct crdt_buffer bytes;
-    struct failure failure = {{0}};
-    if (!database_snapshot_newest(database_handle(database), &snapshot)) {
-        return;
-    }
-    crdt_buffer_init(&bytes, &loop->memory_store);
-    if (database_snapshot_read(database_handle(database), &snapshot, &bytes, &failure)) {
-        struct core_input input = {
-            .kind = CORE_REPLAY_SNAPSHOT, .bytes = crdt_buffer_bytes(&bytes)};
+    struct crdt_buffer floor;
+    crdt_buffer_init(&floor, &loop->memory_store);
+    bool is_read = database_floor_read(handle, &floor, ret_feeds);
+    if (is_read) {
+        struct core_input input = {.kind = CORE_REPLAY_FLOOR,
+            .bytes = crdt_buffer_bytes(&floor),
+            .size = log_bytes};
         loop_step(loop, &input);
-        *ret_place = core_has_snapshot(loop->core) ? snapshot.place : 0;
+    }
+    crdt_buffer_close(&floor);
+    return is_read || failure_say(failure, "cannot read the store's floor: out of memory, or the "
+                                           "store is damaged: run gossipctl verify");
+}
+
+/* Gives the core a snapshot; false: it cannot be read, or was not taken. */
+static bool replay_snapshot(
+    struct loop *loop, struct sqlite3 *handle, const struct database_snapshot *snapshot)
+{
+    struct crdt_buffer bytes;
+    struct crdt_buffer tips;
+    struct failure failure = {{0}};
+    crdt_buffer_init(&bytes, &loop->memory_store);
+    crdt_buffer_init(&tips, &loop->memory_store);
+    bool is_taken = database_snapshot_read(handle, snapshot, &bytes, &failure) &&
+        database_snapshot_tips(handle, snapshot, &tips, &failure);
+    if (is_taken) {
+        struct core_snapshot facts = {.bytes = snapshot->bytes,
+            .parts = snapshot->parts,
+            .tips = crdt_buffer_bytes(&tips)};
+        memcpy(facts.hash, snapshot->hash, sizeof facts.hash);
+        struct core_input input = {.kind = CORE_REPLAY_SNAPSHOT,
+            .bytes = crdt_buffer_bytes(&bytes),
+            .snapshot = &facts};
+        loop_step(loop, &input);
+        is_taken = core_has_snapshot(loop->core);
     } else {
-        log_write(CORE_ALARM, "snapshot-unreadable", "error=\"%s\" action=\"all batches are "
-            "replayed instead; check the disk\"", failure.text);
+        log_write(CORE_ALARM, "snapshot-unreadable", "error=\"%s\"", failure.text);
     }
     crdt_buffer_close(&bytes);
+    crdt_buffer_close(&tips);
+    return is_taken;
 }
 
-static bool replay_all(struct loop *loop, struct database *database, int64_t *ret_place,
-    struct failure *failure)
+static void replay_staged(struct loop *loop, struct sqlite3 *handle)
 {
-    replay_snapshot(loop, database, ret_place);
-    return database_replay(database, *ret_place, replay, loop, failure);
+    struct database_stage stage;
+    if (!database_stage_read(handle, &loop->memory_store, &stage)) {
+        return;
+    }
+    struct core_input input = {.kind = CORE_REPLAY_STAGED,
+        .snapshot = &stage.snapshot,
+        .number = stage.staged};
+    loop_step(loop, &input);
+    crdt_buffer_close(&stage.tips);
 }
 
-static bool store_open(struct loop *loop, const uint8_t cluster_id[static CRDT_HASH_BYTES],
-    struct failure *failure)
+/* Starts the core on the newest snapshot. When that cannot be used and every batch
+ * is still there, a core that has not seen it replays them all: that costs time,
+ * nothing else. `ret_place`: of the last batch that needs no replay. */
+static bool core_begin(struct loop *loop, struct sqlite3 *handle,
+    const struct database_facts *facts, int64_t *ret_place, struct failure *failure)
+{
+    struct database_snapshot snapshot = {.place = 0};
+    bool has_snapshot = database_snapshot_newest(handle, &snapshot);
+    size_t feeds = 0;
+    if (!core_start(loop, facts, failure) ||
+        !replay_floor(loop, handle, snapshot.log_bytes, &feeds, failure)) {
+        return false;
+    }
+    *ret_place = snapshot.place;
+    if (has_snapshot && replay_snapshot(loop, handle, &snapshot)) {
+        return true;
+    }
+    if (feeds > 0) {
+        return failure_say(failure, "the newest snapshot in the store %s cannot be used, and the "
+            "batches before it were dropped: restore a backup with `gossipctl restore`, or start "
+            "with node.key in an empty directory, then peers send all they have",
+            loop->store_path);
+    }
+    *ret_place = 0;
+    if (!has_snapshot) {
+        return true;
+    }
+    log_write(CORE_ALARM, "snapshot-unusable", "action=\"all batches are replayed instead; check "
+        "the disk\"");
+    core_close(loop->core);
+    loop->core = NULL;
+    return core_start(loop, facts, failure) && replay_floor(loop, handle, 0, &feeds, failure);
+}
+
+static bool replay_all(struct loop *loop, struct database *database,
+    const struct database_facts *facts, struct failure *failure)
+{
+    struct replayed replayed = {loop, 0};
+    struct sqlite3 *handle = database_handle(database);
+    uint64_t begun_us = clock_monotonic_us();
+    int64_t place = 0;
+    if (!core_begin(loop, handle, facts, &place, failure) ||
+        !database_replay(database, place, replay, &replayed, failure)) {
+        return false;
+    }
+    replay_staged(loop, handle);
+    log_write(CORE_INFO, "replayed", "batches=%" PRIu64 " ms=%" PRIu64, replayed.batches,
+        (clock_monotonic_us() - begun_us) / 1000);
+    return true;
+}
+
+static bool store_open(struct loop *loop, struct failure *failure)
 {
     struct database *database = NULL;
     struct database_facts facts = {0};
-    int64_t place = 0;
-    uint64_t begun_us = clock_monotonic_us();
-    if (!database_open(loop->store_path, NULL, cluster_id, loop->identity->key, &database,
+    if (!database_open(loop->store_path, NULL, loop->cluster_id, loop->identity->key, &database,
             &facts, failure)) {
         return false;
     }
@@ -159,29 +248,24 @@ static bool store_open(struct loop *loop, const uint8_t cluster_id[static CRDT_H
         log_write(CORE_WARNING, "key-changed", "path=\"%s\" action=\"this node is a new member "
             "with the old data\"", loop->store_path);
     }
-    bool is_open = core_start(loop, &facts, cluster_id, failure) &&
-        replay_all(loop, database, &place, failure) &&
+    bool is_open = replay_all(loop, database, &facts, failure) &&
         store_start(database, &loop->memory_store, loop_wake_store, loop, &loop->store, failure);
     if (!is_open) {
         database_close(database);
-        return false;
     }
-    log_write(CORE_INFO, "replayed", "batches=%" PRIu64 " ms=%" PRIu64,
-        facts.row_count - (uint64_t)place, (clock_monotonic_us() - begun_us) / 1000);
-    return true;
+    return is_open;
 }
 
 static bool open_all(struct loop *loop, struct failure *failure)
 {
-    uint8_t cluster_id[CRDT_HASH_BYTES];
-    cluster_id_make(loop->config, loop->identity, cluster_id);
+    cluster_id_make(loop->config, loop->identity, loop->cluster_id);
     int size = snprintf(loop->store_path, sizeof loop->store_path, "%s/store.db",
         loop->config->dir);
     if (size < 0 || (size_t)size >= sizeof loop->store_path) {
         return failure_say(failure, "dir: expected a shorter path");
     }
-    mesh_init(loop, cluster_id);
-    if (!store_open(loop, cluster_id, failure)) {
+    mesh_init(loop, loop->cluster_id);
+    if (!store_open(loop, failure)) {
         return false;
     }
     bool has_peers = loop->config->peer_count > 0;

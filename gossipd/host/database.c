@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gossipd/host/database_floor.h"
+#include "gossipd/host/database_mark.h"
 #include "gossipd/host/database_snapshot.h"
+#include "gossipd/host/database_stage.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/limits.h"
 
@@ -15,10 +18,7 @@ enum statement {
     STATEMENT_BEGIN,
     STATEMENT_COMMIT,
     STATEMENT_INSERT,
-    STATEMENT_MARK_SET,
-    STATEMENT_MARK_GET,
     STATEMENT_REPLAY,
-    STATEMENT_FETCH,
     STATEMENT_COUNT,
 };
 
@@ -26,15 +26,10 @@ static const char *const statements_sql[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_INSERT] = "INSERT INTO batch (key, generation, first, last, previous, head, bytes, "
-                         "signature, applied_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [STATEMENT_MARK_SET] = "INSERT OR REPLACE INTO mark (name, value) VALUES (?1, ?2)",
-    [STATEMENT_MARK_GET] = "SELECT value FROM mark WHERE name = ?1",
+                         "signature, applied_ms, place) "
+                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [STATEMENT_REPLAY] =
         "SELECT bytes, signature FROM batch WHERE place > ?1 ORDER BY place",
-    [STATEMENT_FETCH] =
-        "SELECT first, last, bytes, signature FROM batch WHERE key = ?1 AND generation = ?2 "
-        "AND first >= coalesce((SELECT max(first) FROM batch WHERE key = ?1 AND "
-        "generation = ?2 AND first <= ?3), 0) ORDER BY first",
 };
 
 static const char schema_sql[] =
@@ -49,6 +44,11 @@ struct database {
     sqlite3 *handle;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     bool is_synced; /* PRAGMA synchronous is FULL, not NORMAL                   */
+    /* Given out by us: SQLite would use the places of dropped batches again, and a
+     * snapshot would then seem to have what came after it. */
+    int64_t newest_place;
+    uint64_t log_bytes;      /* of all batches, as committed                      */
+    uint64_t log_bytes_next; /* the same, once the open transaction commits       */
 };
 
 static bool say_sqlite(struct database *database, const char *doing, struct failure *failure)
@@ -69,61 +69,6 @@ static bool finish(struct database *database, enum statement which)
     int code = sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return is_done && code == SQLITE_OK;
-}
-
-static bool mark_set_int(struct database *database, const char *name, uint64_t value)
-{
-    sqlite3_stmt *statement = database->statements[STATEMENT_MARK_SET];
-    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, (int64_t)value);
-    return finish(database, STATEMENT_MARK_SET);
-}
-
-static bool mark_set_blob(
-    struct database *database, const char *name, const void *data, size_t size)
-{
-    sqlite3_stmt *statement = database->statements[STATEMENT_MARK_SET];
-    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_blob64(statement, 2, data, size, SQLITE_STATIC);
-    return finish(database, STATEMENT_MARK_SET);
-}
-
-static bool mark_set_text(struct database *database, const char *name, const char *text)
-{
-    sqlite3_stmt *statement = database->statements[STATEMENT_MARK_SET];
-    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(statement, 2, text, -1, SQLITE_STATIC);
-    return finish(database, STATEMENT_MARK_SET);
-}
-
-static uint64_t mark_get_int(struct database *database, const char *name)
-{
-    sqlite3_stmt *statement = database->statements[STATEMENT_MARK_GET];
-    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    uint64_t value = 0;
-    if (sqlite3_step(statement) == SQLITE_ROW) {
-        value = (uint64_t)sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_reset(statement);
-    return value;
-}
-
-/* Whether the mark is there with exactly these bytes; `ret_is_there` tells a
- * missing mark from another one. */
-static bool mark_is(struct database *database, const char *name, const void *data, size_t size,
-    bool *ret_is_there)
-{
-    sqlite3_stmt *statement = database->statements[STATEMENT_MARK_GET];
-    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-    bool is_same = false;
-    *ret_is_there = sqlite3_step(statement) == SQLITE_ROW;
-    if (*ret_is_there) {
-        const void *value = sqlite3_column_blob(statement, 0);
-        is_same = (size_t)sqlite3_column_bytes(statement, 0) == size && value != NULL &&
-            memcmp(value, data, size) == 0;
-    }
-    sqlite3_reset(statement);
-    return is_same;
 }
 
 /* Chooses whether the commits to come are fsynced. In WAL mode NORMAL keeps the
@@ -174,6 +119,27 @@ static bool prepare(struct database *database)
     return true;
 }
 
+/* Finds the newest place, and how many bytes all batches have. What lies before
+ * the newest snapshot was counted when that was made. */
+static bool count_log(struct database *database)
+{
+    struct database_snapshot snapshot = {0};
+    bool has_snapshot = database_snapshot_newest(database->handle, &snapshot);
+    int64_t behind = 0;
+    int64_t newest = 0;
+    sqlite3_stmt *statement = sql_prepare(database->handle,
+        "SELECT coalesce(sum(length(bytes)), 0) FROM batch WHERE place > ?1");
+    sqlite3_bind_int64(statement, 1, has_snapshot ? snapshot.place : 0);
+    if (!sql_number(statement, &behind) ||
+        !sql_number(sql_prepare(database->handle, "SELECT coalesce(max(place), 0) FROM batch"),
+            &newest)) {
+        return false;
+    }
+    database->newest_place = newest > snapshot.place ? newest : snapshot.place;
+    database->log_bytes = snapshot.log_bytes + (uint64_t)behind;
+    return true;
+}
+
 /* Opens the file and brings its schema to this version; `ret_is_new`: there was
  * none. */
 static bool open_schema(struct database *database, const char *path, const char *vfs,
@@ -210,7 +176,9 @@ static bool open_schema(struct database *database, const char *path, const char 
         return failure_say(failure, "cannot make the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
-    return (database_snapshot_open(database->handle) && prepare(database)) ||
+    return (database_snapshot_open(database->handle) && database_floor_open(database->handle) &&
+               database_stage_open(database->handle) && prepare(database) &&
+               count_log(database)) ||
         say_sqlite(database, "the store has an unknown schema", failure);
 }
 
@@ -218,7 +186,7 @@ static bool check_cluster(struct database *database, const char *path, const uin
     struct failure *failure)
 {
     bool is_there = false;
-    if (mark_is(database, "cluster", cluster_id, CRDT_HASH_BYTES, &is_there) || !is_there) {
+    if (mark_is(database->handle, "cluster", cluster_id, CRDT_HASH_BYTES, &is_there) || !is_there) {
         return true;
     }
     return failure_say(failure, "the store %s belongs to another cluster: set `cluster` to the "
@@ -231,16 +199,14 @@ static void read_facts(struct database *database, const char *residence, const u
 {
     bool is_there = false;
     ret_facts->has_moved =
-        !mark_is(database, "residence", residence, strlen(residence), &is_there) && is_there;
+        !mark_is(database->handle, "residence", residence, strlen(residence), &is_there) && is_there;
     ret_facts->has_other_key =
-        !mark_is(database, "key", key, CRDT_KEY_BYTES, &is_there) && is_there;
+        !mark_is(database->handle, "key", key, CRDT_KEY_BYTES, &is_there) && is_there;
     ret_facts->generation =
-        ret_facts->has_other_key ? 0 : mark_get_int(database, "generation");
-    ret_facts->is_ahead = mark_get_int(database, "ahead") != 0;
+        ret_facts->has_other_key ? 0 : mark_get_int(database->handle, "generation");
+    ret_facts->is_ahead = mark_get_int(database->handle, "ahead") != 0;
     /* A crash between the making of the schema and this leaves them unnamed. */
-    mark_is(database, "residence", "", 0, &ret_facts->is_named);
-    int64_t rows = query_int(database, "SELECT coalesce(max(place), 0) FROM batch");
-    ret_facts->row_count = rows > 0 ? (uint64_t)rows : 0;
+    mark_is(database->handle, "residence", "", 0, &ret_facts->is_named);
 }
 
 /* Writes down who uses the store from now on, in one durable transaction. */
@@ -248,11 +214,11 @@ static bool write_facts(struct database *database, const uint8_t *cluster_id, co
     const char *residence, const struct database_facts *facts, struct failure *failure)
 {
     bool is_written = finish(database, STATEMENT_BEGIN) &&
-        mark_set_blob(database, "cluster", cluster_id, CRDT_HASH_BYTES) &&
-        mark_set_blob(database, "key", key, CRDT_KEY_BYTES) &&
-        mark_set_text(database, "residence", residence) &&
-        (!facts->has_moved || mark_set_int(database, "ahead", 1)) &&
-        (!facts->has_other_key || mark_set_int(database, "generation", 0)) &&
+        mark_set_bytes(database->handle, "cluster", cluster_id, CRDT_HASH_BYTES) &&
+        mark_set_bytes(database->handle, "key", key, CRDT_KEY_BYTES) &&
+        mark_set_text(database->handle, "residence", residence) &&
+        (!facts->has_moved || mark_set_int(database->handle, "ahead", 1)) &&
+        (!facts->has_other_key || mark_set_int(database->handle, "generation", 0)) &&
         finish(database, STATEMENT_COMMIT);
     if (is_written) {
         return true;
@@ -368,10 +334,11 @@ static const char *mark_name(enum core_mark mark)
 static bool insert(struct database *database, const struct row *row)
 {
     if (row->snapshot != 0) {
-        return database_snapshot_begin(database->handle, row->snapshot);
+        return database_snapshot_begin(database->handle, row->snapshot, database->newest_place,
+            database->log_bytes_next);
     }
     if (row->is_mark) {
-        return mark_set_int(database, mark_name(row->mark), row->value);
+        return mark_set_int(database->handle, mark_name(row->mark), row->value);
     }
     sqlite3_stmt *statement = database->statements[STATEMENT_INSERT];
     sqlite3_bind_blob(statement, 1, row->origin.key, CRDT_KEY_BYTES, SQLITE_STATIC);
@@ -384,6 +351,8 @@ static bool insert(struct database *database, const struct row *row)
     sqlite3_bind_blob64(statement, 7, row->batch, row->batch_bytes, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 8, row->signature, CORE_SIGNATURE_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 9, (int64_t)row->wall_ms);
+    sqlite3_bind_int64(statement, 10, ++database->newest_place);
+    database->log_bytes_next += row->batch_bytes;
     return finish(database, STATEMENT_INSERT);
 }
 
@@ -410,13 +379,26 @@ static enum database_result sync_written(struct database *database, struct failu
     return DATABASE_FSYNC_FAILED;
 }
 
+static bool begin(struct database *database, bool is_synced)
+{
+    database->log_bytes_next = database->log_bytes;
+    return set_synced(database, is_synced) && finish(database, STATEMENT_BEGIN);
+}
+
+static bool commit(struct database *database)
+{
+    bool is_done = finish(database, STATEMENT_COMMIT);
+    database->log_bytes = is_done ? database->log_bytes_next : database->log_bytes;
+    return is_done;
+}
+
 enum database_result database_write(struct database *database, const struct row *rows,
     size_t count, bool is_synced, struct failure *failure)
 {
     if (count == 0) {
         return is_synced ? sync_written(database, failure) : DATABASE_DONE;
     }
-    if (!set_synced(database, is_synced) || !finish(database, STATEMENT_BEGIN)) {
+    if (!begin(database, is_synced)) {
         return write_failed(database, failure);
     }
     const struct row *row = rows;
@@ -425,62 +407,42 @@ enum database_result database_write(struct database *database, const struct row 
             return write_failed(database, failure);
         }
     }
-    return finish(database, STATEMENT_COMMIT) ? DATABASE_DONE : write_failed(database, failure);
+    return commit(database) ? DATABASE_DONE : write_failed(database, failure);
 }
 
 enum database_result database_transact(struct database *database,
     bool (*work)(struct sqlite3 *handle, void *context), void *context, bool is_synced,
     struct failure *failure)
 {
-    bool is_done = set_synced(database, is_synced) && finish(database, STATEMENT_BEGIN) &&
-        work(database->handle, context) && finish(database, STATEMENT_COMMIT);
+    bool is_done =
+        begin(database, is_synced) && work(database->handle, context) && commit(database);
     return is_done ? DATABASE_DONE : write_failed(database, failure);
 }
 
-/* Takes one row of a FETCH. `wanted` is the seq that must come next; false ends
- * the walk. */
-static bool fetch_row(sqlite3_stmt *statement, uint64_t *wanted, struct fetched *fetched)
+struct drop_work {
+    struct database *database;
+    const struct core_drop *drop;
+    const struct crdt_memory *memory;
+    bool has_more;
+};
+
+static bool drop_rows(sqlite3 *handle, void *context)
 {
-    uint64_t first = (uint64_t)sqlite3_column_int64(statement, 0);
-    uint64_t last = (uint64_t)sqlite3_column_int64(statement, 1);
-    if (last < *wanted) {
-        return true;
-    }
-    if (first > *wanted) {
-        fetched->is_ok = fetched->row_count > 0;
-        return false;
-    }
-    const struct crdt_bytes batch = {
-        sqlite3_column_blob(statement, 2), (size_t)sqlite3_column_bytes(statement, 2)};
-    if (sqlite3_column_bytes(statement, 3) != CORE_SIGNATURE_BYTES ||
-        !fetched_add(fetched, batch, sqlite3_column_blob(statement, 3))) {
-        return false;
-    }
-    *wanted = last + 1;
-    return true;
+    struct drop_work *work = context;
+    return database_floor_drop(handle, work->drop, work->memory,
+        &work->database->log_bytes_next, &work->has_more);
 }
 
-bool database_fetch(struct database *database, const struct crdt_dot *from, size_t bytes_max,
-    struct fetched *fetched, struct failure *failure)
+enum database_result database_drop(struct database *database, const struct core_drop *drop,
+    const struct crdt_memory *memory, bool *ret_has_more, struct failure *failure)
 {
-    sqlite3_stmt *statement = database->statements[STATEMENT_FETCH];
-    sqlite3_bind_blob(statement, 1, from->origin.key, CRDT_KEY_BYTES, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, (int64_t)from->origin.generation);
-    sqlite3_bind_int64(statement, 3, (int64_t)from->seq);
-    uint64_t wanted = from->seq;
-    int code = SQLITE_DONE;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (!fetch_row(statement, &wanted, fetched) || fetched->bytes.size >= bytes_max ||
-            fetched->row_count >= FETCH_ROWS_MAX) {
-            break;
-        }
-    }
-    bool is_read = code == SQLITE_DONE || code == SQLITE_ROW;
-    if (!is_read) {
-        say_sqlite(database, "cannot read the store", failure);
-    }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    fetched_finish(fetched);
-    return is_read;
+    struct drop_work work = {database, drop, memory, false};
+    enum database_result result = database_transact(database, drop_rows, &work, true, failure);
+    *ret_has_more = work.has_more;
+    return result;
+}
+
+uint64_t database_log_bytes(const struct database *database)
+{
+    return database->log_bytes;
 }

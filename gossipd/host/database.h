@@ -21,7 +21,6 @@ struct database_facts {
     bool is_named;         /* it says where it lives                            */
     bool has_other_key;    /* written by another node key: `generation` is not ours */
     uint64_t generation;   /* of own batches; 0: none yet                       */
-    uint64_t row_count;
 };
 
 /* Opens or makes the store at `path` for this cluster and key. A store that has
@@ -61,8 +60,18 @@ enum database_result database_transact(struct database *database,
     bool (*work)(struct sqlite3 *handle, void *context), void *context, bool is_synced,
     struct failure *failure);
 
+/* Drops batches as `drop` says, up to DROP_ROWS, and raises the floor by them, in
+ * one durable transaction; `ret_has_more`: there are more to drop. The floors in
+ * `drop` rise as well. */
+enum database_result database_drop(struct database *database, const struct core_drop *drop,
+    const struct crdt_memory *memory, bool *ret_has_more, struct failure *failure);
+
+/* Bytes of all batches in the store. */
+uint64_t database_log_bytes(const struct database *database);
+
 /* Reads the batches of a feed from the one that holds `from` on, without gaps,
- * until `bytes_max` is reached. False: out of memory or unreadable. */
+ * until `bytes_max` is reached; not ok when they were dropped. False: out of
+ * memory or unreadable. */
 bool database_fetch(struct database *database, const struct crdt_dot *from, size_t bytes_max,
     struct fetched *fetched, struct failure *failure);
 

@@ -18,6 +18,8 @@ static const char *event_name(enum core_event event)
     case CORE_EVENT_STORE_FAILED: return "store-failed";
     case CORE_EVENT_STORE_BACK: return "store-back";
     case CORE_EVENT_SNAPSHOT: return "snapshot";
+    case CORE_EVENT_JOIN: return "join";
+    case CORE_EVENT_LOG: return "log";
     }
     return "unknown";
 }
@@ -83,6 +85,13 @@ static void fetch(struct loop *loop, const struct core_output *output)
     deferred->bytes_max = output->bytes_max;
 }
 
+static void send_errand(struct loop *loop, const struct core_output *output)
+{
+    if (!store_send(loop->store, output)) {
+        loop_die_of_memory();
+    }
+}
+
 /* Anyone who reaches the client port may ask, but only from this machine: the
  * file appears here, and whoever wants it must be here too. */
 static void backup(struct loop *loop, const struct core_output *output)
@@ -112,32 +121,38 @@ void effect_of(struct loop *loop, const struct core_output *output)
     case CORE_REPLY: connections_reply(loop, output->client, output->bytes); break;
     case CORE_CLOSE_CLIENT: connections_finish(loop, output->client); break;
     case CORE_BACKUP: backup(loop, output); break;
-    case CORE_SNAPSHOT: snapshot_begin(loop, output); break;
+    case CORE_SNAPSHOT: builder_begin(&loop->builder, output); break;
+    case CORE_DISCARD: builder_discard(output->document); break;
+    case CORE_DROP:
+    case CORE_FETCH_PART:
+    case CORE_STAGE:
+    case CORE_UNSTAGE: send_errand(loop, output); break;
     case CORE_EVENT: on_event(loop, output); break;
     }
 }
 
-void effect_fetched(struct loop *loop, const struct fetched *fetched)
+void effect_answer(struct loop *loop, const struct errand *errand)
 {
-    struct core_input input = {
-        .kind = CORE_FETCHED,
-        .number = fetched->id,
-        .is_ok = fetched->is_ok,
-        .rows = fetched->rows,
-        .row_count = fetched->row_count,
-    };
-    loop_step(loop, &input);
+    struct core_input input;
+    if (errand_input(errand, &input)) {
+        loop_step(loop, &input);
+    }
 }
 
+/* Answers from the cache of newest batches, or lets the store do it. */
 void effect_fetch(struct loop *loop, const struct deferred *deferred)
 {
-    uint64_t id = deferred->input.number;
-    struct fetched *fetched = fetched_new(&loop->memory_store, id);
-    if (fetched != NULL &&
-        cache_fetch(&loop->cache, &deferred->from, deferred->bytes_max, fetched)) {
-        effect_fetched(loop, fetched);
-    } else if (!store_fetch(loop->store, id, &deferred->from, deferred->bytes_max)) {
-        loop_die_of_memory();
+    const struct core_output output = {.kind = CORE_FETCH,
+        .number = deferred->input.number,
+        .from = deferred->from,
+        .bytes_max = deferred->bytes_max};
+    struct errand *errand = errand_new(&loop->memory_store, &output);
+    if (errand != NULL &&
+        cache_fetch(&loop->cache, &output.from, output.bytes_max, errand->fetched)) {
+        errand->is_ok = true;
+        effect_answer(loop, errand);
+    } else {
+        send_errand(loop, &output);
     }
-    fetched_free(fetched);
+    errand_free(errand);
 }

@@ -8,7 +8,7 @@ void effect_of(struct loop *loop, const struct core_output *output);
 
 /* Answers a FETCH from the cache, or asks the store. */
 void effect_fetch(struct loop *loop, const struct deferred *deferred);
-/* Gives the core the answer to a FETCH. */
-void effect_fetched(struct loop *loop, const struct fetched *fetched);
+/* Gives the core the answer to an errand. */
+void effect_answer(struct loop *loop, const struct errand *errand);
 
 #endif

@@ -1,6 +1,6 @@
 /* A snapshot on its way from a file into the store. See import.h.
  *
- *     parts ... -> whole -> sweep what it replaced ... -> done
+ *     parts ... -> whole
  */
 #include "gossipd/host/import.h"
 
@@ -9,25 +9,46 @@
 #include <unistd.h>
 
 #include "gossipd/core/memory.h"
+#include "gossipd/host/database_floor.h"
 #include "gossipd/host/database_snapshot.h"
+#include "gossipd/host/database_stage.h"
 #include "gossipd/limits.h"
 
 struct import {
     struct crdt_memory memory;
-    uint64_t number;
-    uint64_t bytes;
+    struct import_order order;
+    struct crdt_buffer tips;    /* what the order points to                        */
+    struct crdt_buffer raised;
     uint64_t done_bytes;
     uint64_t part;
     int fd;
     bool has_place; /* the store knows where it stands                            */
-    bool is_whole;
-    bool has_more; /* to sweep                                                    */
-    size_t size;   /* of the part at hand                                         */
+    size_t size;    /* of the part at hand                                        */
     uint8_t data[SNAPSHOT_PART_BYTES];
 };
 
+uint64_t import_parts(uint64_t bytes)
+{
+    return (bytes + SNAPSHOT_PART_BYTES - 1) / SNAPSHOT_PART_BYTES;
+}
+
+/* Takes the tips and the floors over. */
+static bool copy(struct import *import)
+{
+    struct import_order *order = &import->order;
+    if (crdt_buffer_append(&import->tips, order->snapshot.tips.data, order->snapshot.tips.size) !=
+            CRDT_OK ||
+        crdt_buffer_append(&import->raised, order->raised,
+            order->raised_count * sizeof *order->raised) != CRDT_OK) {
+        return false;
+    }
+    order->snapshot.tips = crdt_buffer_bytes(&import->tips);
+    order->raised = NULL;
+    return true;
+}
+
 struct import *import_new(
-    const struct crdt_memory *memory, uint64_t number, int fd, uint64_t bytes)
+    const struct crdt_memory *memory, const struct import_order *order, int fd)
 {
     struct import *import = memory_new(memory, sizeof *import);
     if (import == NULL) {
@@ -35,10 +56,16 @@ struct import *import_new(
         return NULL;
     }
     import->memory = *memory;
-    import->number = number;
+    import->order = *order;
+    import->order.snapshot.parts = import_parts(order->snapshot.bytes);
     import->fd = fd;
-    import->bytes = bytes;
     import->has_place = true;
+    crdt_buffer_init(&import->tips, memory);
+    crdt_buffer_init(&import->raised, memory);
+    if (!copy(import)) {
+        import_free(import);
+        return NULL;
+    }
     return import;
 }
 
@@ -48,18 +75,15 @@ void import_free(struct import *import)
         return;
     }
     close(import->fd);
+    crdt_buffer_close(&import->tips);
+    crdt_buffer_close(&import->raised);
     struct crdt_memory memory = import->memory;
     memory_free(&memory, import, sizeof *import);
 }
 
 uint64_t import_number(const struct import *import)
 {
-    return import->number;
-}
-
-uint64_t import_bytes(const struct import *import)
-{
-    return import->bytes;
+    return import->order.number;
 }
 
 static bool read_part(struct import *import, struct failure *failure)
@@ -76,7 +100,7 @@ static bool read_part(struct import *import, struct failure *failure)
         }
         import->size += got > 0 ? (size_t)got : 0;
     }
-    uint64_t left = import->bytes - import->done_bytes;
+    uint64_t left = import->order.snapshot.bytes - import->done_bytes;
     return import->size == (left < sizeof import->data ? left : sizeof import->data) ||
         failure_say(failure, "the draft has not the bytes it should have");
 }
@@ -84,59 +108,49 @@ static bool read_part(struct import *import, struct failure *failure)
 static bool add_part(sqlite3 *handle, void *context)
 {
     struct import *import = context;
-    return database_snapshot_add(
-        handle, import->number, import->part, import->data, import->size, &import->has_place);
+    return database_snapshot_add(handle, import->order.number, import->part, import->data,
+        import->size, &import->has_place);
 }
 
+/* The one step that makes it whole, and for a join all that goes with it. */
 static bool finish(sqlite3 *handle, void *context)
 {
     struct import *import = context;
-    return database_snapshot_finish(handle, import->number, import->bytes);
-}
-
-static bool sweep(sqlite3 *handle, void *context)
-{
-    struct import *import = context;
-    return database_snapshot_sweep(handle, &import->has_more);
-}
-
-/* Does the next transaction; its progress is noted only if it succeeded. */
-static enum database_result work(
-    struct import *import, struct database *database, struct failure *failure)
-{
-    enum database_result result;
-    if (import->done_bytes < import->bytes) {
-        if (!read_part(import, failure)) {
-            return DATABASE_FAILED;
-        }
-        result = database_transact(database, add_part, import, false, failure);
-        if (result == DATABASE_FAILED && !import->has_place) {
-            failure_say(failure, "the batches it stands for could not be stored");
-        }
-        import->done_bytes += import->size;
-        import->part++;
-    } else if (!import->is_whole) {
-        result = database_transact(database, finish, import, true, failure);
-        import->is_whole = true;
-        import->has_more = true;
-    } else {
-        result = database_transact(database, sweep, import, false, failure);
+    const struct import_order *order = &import->order;
+    bool is_done = database_snapshot_finish(handle, order->number, &order->snapshot);
+    for (size_t i = 0; is_done && i < order->raised_count; i++) {
+        struct crdt_dot dot;
+        memcpy(&dot, import->raised.data + i * sizeof dot, sizeof dot);
+        is_done = database_floor_raise(handle, &dot);
     }
-    return result;
+    return is_done && (!order->is_join || database_stage_forget(handle, order->joined));
+}
+
+static enum import_result result_of(enum database_result result, enum import_result done)
+{
+    switch (result) {
+    case DATABASE_DONE: return done;
+    case DATABASE_FAILED: return IMPORT_FAILED;
+    case DATABASE_FSYNC_FAILED: break;
+    }
+    return IMPORT_FSYNC_FAILED;
 }
 
 enum import_result import_step(
     struct import *import, struct database *database, struct failure *failure)
 {
-    bool was_whole = import->is_whole;
-    switch (work(import, database, failure)) {
-    case DATABASE_DONE:
-        return import->is_whole && !import->has_more ? IMPORT_DONE : IMPORT_MORE;
-    case DATABASE_FAILED:
-        /* Sweeping can wait for the next snapshot. */
-        return was_whole ? IMPORT_DONE : IMPORT_FAILED;
-    case DATABASE_FSYNC_FAILED:
-        break;
+    if (import->done_bytes == import->order.snapshot.bytes) {
+        return result_of(
+            database_transact(database, finish, import, true, failure), IMPORT_DONE);
     }
-    return IMPORT_FSYNC_FAILED;
+    if (!read_part(import, failure)) {
+        return IMPORT_FAILED;
+    }
+    enum database_result result = database_transact(database, add_part, import, false, failure);
+    if (result == DATABASE_FAILED && !import->has_place) {
+        failure_say(failure, "the batches it stands for could not be stored");
+    }
+    import->done_bytes += import->size;
+    import->part++;
+    return result_of(result, IMPORT_MORE);
 }

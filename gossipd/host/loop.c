@@ -128,17 +128,12 @@ static void on_store(struct ev_loop *ev, ev_async *watcher, int events)
         connections_unpause(loop, news.backup_client);
         loop_input(loop, &input);
     }
-    if (news.imported != 0) {
-        struct core_input input = {.kind = CORE_SNAPSHOT_DONE, .number = news.imported,
-            .size = news.imported_bytes, .is_ok = news.is_import_ok,
-            .reason = news.import_reason.text};
-        loop_input(loop, &input);
-    }
-    while (news.fetched != NULL) {
-        struct fetched *next = news.fetched->next;
-        effect_fetched(loop, news.fetched);
-        fetched_free(news.fetched);
-        news.fetched = next;
+    builder_news(&loop->builder, &news);
+    while (news.errands != NULL) {
+        struct errand *next = news.errands->next;
+        effect_answer(loop, news.errands);
+        errand_free(news.errands);
+        news.errands = next;
     }
     throttle(loop);
 }
@@ -338,6 +333,7 @@ bool loop_init(struct loop *loop, const struct config *config, struct identity *
     /* Before there is anyone to wake us: starting forgets what was sent before. */
     ev_async_start(loop->ev, &loop->store_async);
     ev_async_start(loop->ev, &loop->resolve_async);
+    builder_init(&loop->builder, loop);
     return connections_init(loop, failure);
 }
 
@@ -363,7 +359,7 @@ void loop_close(struct loop *loop)
     listener_close(&loop->clients_unix);
     connections_close(loop);
     mesh_close(loop);
-    snapshot_close(loop);
+    builder_close(&loop->builder);
     store_stop(loop->store);
     resolver_free(loop->resolver);
     cache_close(&loop->cache);

@@ -10,6 +10,7 @@
 
 #include <ev.h>
 
+#include "gossipd/host/builder.h"
 #include "gossipd/host/cache.h"
 #include "gossipd/host/config.h"
 #include "gossipd/host/connection.h"
@@ -18,7 +19,6 @@
 #include "gossipd/host/mesh.h"
 #include "gossipd/host/listener.h"
 #include "gossipd/host/resolve.h"
-#include "gossipd/host/snapshot_copy.h"
 #include "gossipd/host/store.h"
 
 /* An input or a FETCH that an output brought about: it has its turn when all
@@ -47,7 +47,7 @@ struct loop {
     struct listener clients_unix;
     struct mesh mesh;
     struct resolver *resolver;
-    struct snapshot snapshot;
+    struct builder builder;
     struct deferred *deferred;             /* a queue in an array               */
     size_t deferred_first;
     size_t deferred_count;
@@ -59,6 +59,7 @@ struct loop {
     bool is_stopped;                       /* the core said so                  */
     int exit_code;
     char store_path[4096];
+    uint8_t cluster_id[CRDT_HASH_BYTES];
     ev_prepare prepare;
     ev_idle idle;                          /* runs while there is more to do    */
     ev_timer tick;

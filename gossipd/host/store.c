@@ -15,16 +15,11 @@
 #include "gossipd/core/memory.h"
 #include "gossipd/host/backup.h"
 #include "gossipd/host/clock.h"
+#include "gossipd/host/database_snapshot.h"
+#include "gossipd/host/group.h"
 #include "gossipd/limits.h"
 
 #define EXIT_FSYNC_FAILED 70 /* EX_SOFTWARE: whoever supervises us starts us again */
-
-struct question {
-    struct question *next;
-    uint64_t id;
-    struct crdt_dot from;
-    size_t bytes_max;
-};
 
 struct store {
     struct database *database;
@@ -36,70 +31,23 @@ struct store {
     pthread_cond_t wake;   /* work has come, or the end                         */
     bool is_stopping;
     bool is_failed;
-    struct row *rows;      /* waiting to be written                             */
-    struct row **rows_end;
-    size_t rows_bytes;     /* waiting or being written                          */
-    struct question *questions;
-    struct question **questions_end;
+    struct row_queue queue;
+    struct errand *errands;
+    struct errand **errands_end;
     struct store_news news;
-    struct fetched **fetched_end;
+    struct errand **done_end; /* of the errands in `news`                           */
     bool has_backup;       /* asked for, and its end not taken yet              */
     bool is_backup_due;    /* there is a step to do                             */
     uint64_t backup_client;
     char backup_path[PATH_MAX];
     struct import *import; /* a snapshot on its way in; NULL: none              */
+    bool is_sweep_due;     /* there may be parts that belong to nothing          */
     /* The thread's own: written rows whose fsync is still to come. */
     uint64_t unsynced;
     uint64_t unsynced_since_us;
     struct backup *backup;
     uint64_t backup_begun_us;
 };
-
-/* Rows that go into one transaction. */
-struct group {
-    struct row *rows;
-    size_t count;
-    size_t bytes;
-    bool is_synced;
-    enum core_durability durability_last;
-    uint64_t first;
-    uint64_t last;
-};
-
-static struct group group_take(struct store *store)
-{
-    struct group group = {.rows = store->is_failed ? NULL : store->rows};
-    if (group.rows == NULL) {
-        return group;
-    }
-    group.first = group.rows->number + (group.rows->snapshot != 0 ? 1 : 0);
-    struct row **end = &store->rows;
-    while (*end != NULL && (group.count == 0 || group.bytes < STORE_GROUP_BYTES)) {
-        struct row *row = *end;
-        group.count++;
-        group.bytes += row_bytes(row);
-        group.last = row->number;
-        group.durability_last = row->durability;
-        /* Marks are promises about what may happen next: always durable. */
-        group.is_synced = group.is_synced || row->is_mark || row->durability == CORE_ALWAYS;
-        end = &row->next;
-    }
-    store->rows = *end;
-    *end = NULL;
-    if (store->rows == NULL) {
-        store->rows_end = &store->rows;
-    }
-    return group;
-}
-
-static void rows_free(const struct crdt_memory *memory, struct row *rows)
-{
-    while (rows != NULL) {
-        struct row *next = rows->next;
-        row_free(memory, rows);
-        rows = next;
-    }
-}
 
 static void die_of_fsync(const struct failure *failure)
 {
@@ -127,9 +75,20 @@ static void report_failed(struct store *store, uint64_t number, const struct fai
     store->notify(store->notify_context);
 }
 
+static void report_placed(struct store *store, uint64_t snapshot)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->news.placed = snapshot;
+    pthread_mutex_unlock(&store->mutex);
+    store->notify(store->notify_context);
+}
+
 /* Decides what a committed group allows to be said. */
 static void group_committed(struct store *store, const struct group *group)
 {
+    if (group->snapshot != 0) {
+        report_placed(store, group->snapshot);
+    }
     if (group->is_synced || group->durability_last == CORE_NO) {
         store->unsynced = 0;
         report_stored(store, group->last);
@@ -147,7 +106,7 @@ static void group_write(struct store *store, const struct group *group)
     enum database_result result = database_write(
         store->database, group->rows, group->count, group->is_synced, &failure);
     pthread_mutex_lock(&store->mutex);
-    store->rows_bytes -= group->bytes;
+    store->queue.bytes -= group->bytes;
     pthread_mutex_unlock(&store->mutex);
     rows_free(&store->memory, group->rows);
     switch (result) {
@@ -176,33 +135,29 @@ static void sync_written(struct store *store)
     }
 }
 
-static void answer(struct store *store, const struct question *question)
+/* Does an errand and hands the answer over. */
+static void run_errand(struct store *store, struct errand *errand)
 {
-    struct failure failure = {{0}};
-    struct fetched *fetched = fetched_new(&store->memory, question->id);
-    if (fetched == NULL) {
-        /* The core asks again after its own time; nobody is told anything false. */
-        log_write(CORE_WARNING, "fetch-failed", "error=\"out of memory\"");
-        return;
+    if (errand_do(errand, store->database) == DATABASE_FSYNC_FAILED) {
+        die_of_fsync(&errand->reason);
     }
-    if (!database_fetch(
-            store->database, &question->from, question->bytes_max, fetched, &failure)) {
-        log_write(CORE_ALARM, "fetch-failed", "error=\"%s\"", failure.text);
-    }
+    errand->next = NULL;
     pthread_mutex_lock(&store->mutex);
-    *store->fetched_end = fetched;
-    store->fetched_end = &fetched->next;
+    *store->done_end = errand;
+    store->done_end = &errand->next;
+    /* What is staged may have left parts behind. */
+    store->is_sweep_due = store->is_sweep_due || errand->kind == CORE_UNSTAGE ||
+        (errand->kind == CORE_STAGE && errand->part == 0);
     pthread_mutex_unlock(&store->mutex);
     store->notify(store->notify_context);
 }
 
-static void answer_all(struct store *store, struct question *questions)
+static void run_errands(struct store *store, struct errand *errands)
 {
-    while (questions != NULL) {
-        struct question *next = questions->next;
-        answer(store, questions);
-        memory_free(&store->memory, questions, sizeof *questions);
-        questions = next;
+    while (errands != NULL) {
+        struct errand *next = errands->next;
+        run_errand(store, errands);
+        errands = next;
     }
 }
 
@@ -256,11 +211,11 @@ static void import_ended(struct store *store, bool is_ok, const struct failure *
 {
     pthread_mutex_lock(&store->mutex);
     store->news.imported = import_number(store->import);
-    store->news.imported_bytes = import_bytes(store->import);
     store->news.is_import_ok = is_ok;
     store->news.import_reason = *failure;
     import_free(store->import);
     store->import = NULL;
+    store->is_sweep_due = true;
     pthread_mutex_unlock(&store->mutex);
     store->notify(store->notify_context);
 }
@@ -276,6 +231,33 @@ static void import_go_on(struct store *store)
     }
 }
 
+static bool sweep(sqlite3 *handle, void *context)
+{
+    return database_snapshot_sweep(handle, context);
+}
+
+/* Deletes a part that belongs to nothing any more. One that cannot go now goes
+ * when the next snapshot is in. */
+static void sweep_go_on(struct store *store)
+{
+    struct failure failure = {{0}};
+    bool has_more = false;
+    enum database_result result =
+        database_transact(store->database, sweep, &has_more, false, &failure);
+    if (result == DATABASE_FSYNC_FAILED) {
+        die_of_fsync(&failure);
+    }
+    pthread_mutex_lock(&store->mutex);
+    store->is_sweep_due = result == DATABASE_DONE && has_more;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+static bool has_sweep_step(const struct store *store)
+{
+    return store->is_sweep_due && store->import == NULL && !store->is_failed &&
+        !store->is_stopping;
+}
+
 static bool has_import_step(const struct store *store)
 {
     return store->import != NULL && !store->is_failed && !store->is_stopping;
@@ -283,8 +265,9 @@ static bool has_import_step(const struct store *store)
 
 static bool has_work(const struct store *store)
 {
-    return (store->rows != NULL && !store->is_failed) || store->questions != NULL ||
-        (store->is_backup_due && !store->is_stopping) || has_import_step(store);
+    return (store->queue.rows != NULL && !store->is_failed) || store->errands != NULL ||
+        (store->is_backup_due && !store->is_stopping) || has_import_step(store) ||
+        has_sweep_step(store);
 }
 
 /* Sleeps until there is work, the end, or the time to sync. Holds the mutex. */
@@ -311,37 +294,60 @@ static bool sync_is_due(const struct store *store)
         clock_monotonic_us() >= store->unsynced_since_us + STORE_SYNC_MS * UINT64_C(1000);
 }
 
+/* What there is to do in one turn. */
+struct turn {
+    struct group group;
+    struct errand *errands;
+    bool has_backup_step;
+    bool has_import_step;
+    bool has_sweep_step;
+    bool is_last;
+};
+
+/* Waits for work and takes it. */
+static struct turn turn_take(struct store *store)
+{
+    struct turn turn = {.errands = NULL};
+    pthread_mutex_lock(&store->mutex);
+    wait_for_work(store);
+    if (!store->is_failed) {
+        turn.group = row_queue_take(&store->queue);
+    }
+    if (store->queue.rows == NULL || store->is_failed) {
+        /* Only now has everything been written that an errand may see. */
+        turn.has_backup_step = store->is_backup_due && !store->is_stopping;
+        turn.errands = store->errands;
+        store->errands = NULL;
+        store->errands_end = &store->errands;
+    }
+    turn.has_import_step = store->queue.rows == NULL && has_import_step(store);
+    turn.has_sweep_step = store->queue.rows == NULL && has_sweep_step(store);
+    turn.is_last = store->is_stopping && !has_work(store);
+    pthread_mutex_unlock(&store->mutex);
+    return turn;
+}
+
 static void *store_main(void *context)
 {
     struct store *store = context;
     for (bool is_running = true; is_running;) {
-        pthread_mutex_lock(&store->mutex);
-        wait_for_work(store);
-        struct group group = group_take(store);
-        struct question *questions = NULL;
-        bool has_backup_step = false;
-        if (store->rows == NULL || store->is_failed) {
-            /* Only now has everything been written that a question may see. */
-            has_backup_step = store->is_backup_due && !store->is_stopping;
-            questions = store->questions;
-            store->questions = NULL;
-            store->questions_end = &store->questions;
-        }
-        bool has_import = store->rows == NULL && has_import_step(store);
-        is_running = !store->is_stopping || has_work(store);
-        pthread_mutex_unlock(&store->mutex);
-        if (group.count > 0) {
-            group_write(store, &group);
+        struct turn turn = turn_take(store);
+        is_running = !turn.is_last;
+        if (turn.group.count > 0) {
+            group_write(store, &turn.group);
         }
         if (sync_is_due(store) || (!is_running && store->unsynced != 0)) {
             sync_written(store);
         }
-        answer_all(store, questions);
-        if (has_backup_step) {
+        run_errands(store, turn.errands);
+        if (turn.has_backup_step) {
             backup_go_on(store);
         }
-        if (has_import) {
+        if (turn.has_import_step) {
             import_go_on(store);
+        }
+        if (turn.has_sweep_step) {
+            sweep_go_on(store);
         }
     }
     import_free(store->import);
@@ -372,9 +378,10 @@ bool store_start(struct database *database, const struct crdt_memory *memory,
     store->memory = *memory;
     store->notify = notify;
     store->notify_context = context;
-    store->rows_end = &store->rows;
-    store->questions_end = &store->questions;
-    store->fetched_end = &store->news.fetched;
+    row_queue_init(&store->queue);
+    store->errands_end = &store->errands;
+    store->done_end = &store->news.errands;
+    store->is_sweep_due = true; /* a crash may have left some                      */
     if (!thread_start(store)) {
         memory_free(memory, store, sizeof *store);
         return failure_say(failure, "cannot start the store's thread: raise the limit on "
@@ -394,11 +401,11 @@ void store_stop(struct store *store)
     pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->mutex);
     pthread_join(store->thread, NULL);
-    rows_free(&store->memory, store->rows);
-    while (store->news.fetched != NULL) {
-        struct fetched *next = store->news.fetched->next;
-        fetched_free(store->news.fetched);
-        store->news.fetched = next;
+    rows_free(&store->memory, store->queue.rows);
+    while (store->news.errands != NULL) {
+        struct errand *next = store->news.errands->next;
+        errand_free(store->news.errands);
+        store->news.errands = next;
     }
     database_close(store->database);
     pthread_cond_destroy(&store->wake);
@@ -416,26 +423,21 @@ bool store_append(
     }
     pthread_mutex_lock(&store->mutex);
     assert(!store->is_stopping);
-    *store->rows_end = row;
-    store->rows_end = &row->next;
-    store->rows_bytes += row_bytes(row);
+    row_queue_add(&store->queue, row);
     pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->mutex);
     return true;
 }
 
-bool store_fetch(struct store *store, uint64_t id, const struct crdt_dot *from, size_t bytes_max)
+bool store_send(struct store *store, const struct core_output *output)
 {
-    struct question *question = memory_new(&store->memory, sizeof *question);
-    if (question == NULL) {
+    struct errand *errand = errand_new(&store->memory, output);
+    if (errand == NULL) {
         return false;
     }
-    question->id = id;
-    question->from = *from;
-    question->bytes_max = bytes_max;
     pthread_mutex_lock(&store->mutex);
-    *store->questions_end = question;
-    store->questions_end = &question->next;
+    *store->errands_end = errand;
+    store->errands_end = &errand->next;
     pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->mutex);
     return true;
@@ -471,7 +473,7 @@ bool store_import(struct store *store, struct import *import)
 size_t store_queued_bytes(struct store *store)
 {
     pthread_mutex_lock(&store->mutex);
-    size_t bytes = store->rows_bytes;
+    size_t bytes = store->queue.bytes;
     pthread_mutex_unlock(&store->mutex);
     return bytes;
 }
@@ -482,16 +484,11 @@ void store_take(struct store *store, struct store_news *ret_news)
     pthread_mutex_lock(&store->mutex);
     *ret_news = store->news;
     store->news = (struct store_news){0};
-    store->fetched_end = &store->news.fetched;
+    store->done_end = &store->news.errands;
     store->has_backup = store->has_backup && !ret_news->has_backed_up;
     if (ret_news->failed != 0) {
         /* All that waited came after the failed one, so it failed with it. */
-        failed = store->rows;
-        store->rows = NULL;
-        store->rows_end = &store->rows;
-        for (const struct row *row = failed; row != NULL; row = row->next) {
-            store->rows_bytes -= row_bytes(row);
-        }
+        failed = row_queue_clear(&store->queue);
         store->is_failed = false;
         pthread_cond_signal(&store->wake);
     }

@@ -1,4 +1,4 @@
-/* The store's thread: takes rows and questions from the loop, gives back what
+/* The store's thread: takes rows and errands from the loop, gives back what
  * became durable and what was found.
  *
  * All rows that wait share one transaction and one fsync (group commit). After a
@@ -10,6 +10,7 @@
 #define GOSSIPD_HOST_STORE_H
 
 #include "gossipd/host/database.h"
+#include "gossipd/host/errand.h"
 #include "gossipd/host/import.h"
 
 struct store;
@@ -28,8 +29,9 @@ void store_stop(struct store *store);
  * False: memory is out, nothing was queued. */
 bool store_append(
     struct store *store, const struct core_output *output, enum core_durability durability);
-/* Queues a FETCH. It sees every row appended before it. */
-bool store_fetch(struct store *store, uint64_t id, const struct crdt_dot *from, size_t bytes_max);
+/* Queues a FETCH, FETCH_PART, DROP, STAGE or UNSTAGE, which keep their order and
+ * see every row appended before them. False: memory is out, nothing was queued. */
+bool store_send(struct store *store, const struct core_output *output);
 
 /* Bytes of rows that wait. */
 size_t store_queued_bytes(struct store *store);
@@ -48,13 +50,13 @@ struct store_news {
     uint64_t stored;         /* STOREs up to this are durable; 0: no news       */
     uint64_t failed;         /* this STORE and all after it failed; 0: none     */
     struct failure reason;
-    struct fetched *fetched; /* a list in order; the caller frees each          */
+    struct errand *errands;  /* done ones, in order; the caller frees each      */
+    uint64_t placed;         /* the place of this SNAPSHOT is in the store; 0: none */
     bool has_backed_up;      /* a backup has ended, for `client`                */
     bool is_backup_ok;
     uint64_t backup_client;
     struct failure backup_reason;
     uint64_t imported;       /* not 0: the import of this snapshot has ended        */
-    uint64_t imported_bytes;
     bool is_import_ok;
     struct failure import_reason;
 };

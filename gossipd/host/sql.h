@@ -1,0 +1,25 @@
+/* Small words for statements that are made, run once and forgotten. */
+#ifndef GOSSIPD_HOST_SQL_H
+#define GOSSIPD_HOST_SQL_H
+
+#include <crdt.h>
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+/* NULL when it cannot be made; every call below takes that for a failure. */
+sqlite3_stmt *sql_prepare(sqlite3 *handle, const char *sql);
+/* Binds an origin to ?1 and ?2. SQLite's integers are signed: a generation is
+ * stored as its bits. The key is borrowed until the statement ends. */
+void sql_bind_origin(sqlite3_stmt *statement, const struct crdt_origin *origin);
+void sql_bind_bytes(sqlite3_stmt *statement, int at, struct crdt_bytes bytes);
+/* Runs a statement that gives no rows and ends it. */
+bool sql_finish(sqlite3_stmt *statement);
+/* The number in the first row and ends it; false: there is no row. */
+bool sql_number(sqlite3_stmt *statement, int64_t *ret_number);
+/* A column's bytes, until the statement moves on. */
+struct crdt_bytes sql_bytes(sqlite3_stmt *statement, int column);
+/* Takes a column of exactly `size` bytes; false when it has others. */
+bool sql_fixed(sqlite3_stmt *statement, int column, void *ret_bytes, size_t size);
+
+#endif
