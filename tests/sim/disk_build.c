@@ -232,6 +232,7 @@ static void build_commit(struct build *build)
         return;
     disk->work.joined = build->document;
     build->document = NULL;
+    disk_staged_cut(&disk->staged, 0);
     faults_spring(sim, build->node, TRAP_JOIN_DURABLE);
 }
 

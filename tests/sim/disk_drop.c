@@ -145,6 +145,13 @@ void disk_floor(const struct simulator *sim, const struct disk *disk, struct crd
 void disk_dropped(struct simulator *sim, const struct event *event)
 {
     const struct disk *disk = &sim->nodes[event->node].disk;
+    /* The host tells of a join before it tells of the floor that this has raised. */
+    if (disk->work.joined != NULL) {
+        struct event later = *event;
+        later.at_us = simulator_after(sim, 10, 10000);
+        agenda_add(&sim->agenda, later);
+        return;
+    }
     struct crdt_buffer floor;
     crdt_buffer_init(&floor, NULL);
     disk_floor(sim, disk, &floor);
