@@ -37,6 +37,9 @@ struct command_environment {
     const char *write_refusal;
     /* Own contributions up to this seq may be folded exactly (invariant I9). */
     uint64_t fold_seq;
+    /* Grows whenever another document takes the place of the last one: a cursor of
+     * SCAN is a position in one document. */
+    uint64_t scan_epoch;
     /* Appends the JSON of CRDT.STATUS, and the lines of INFO's crdt section. */
     enum crdt_status (*status_json)(void *context, struct crdt_buffer *ret_json);
     enum crdt_status (*status_info)(void *context, struct crdt_buffer *ret_lines);

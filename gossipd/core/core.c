@@ -85,7 +85,12 @@ struct peer *core_peer_by_link(struct core *core, uint64_t link)
 
 /* ---- Opening and closing ------------------------------------------------- */
 
-static struct crdt_options document_options(struct core *core)
+bool core_is_running(const struct core *core)
+{
+    return core->phase == PHASE_WAITING || core->phase == PHASE_SERVING;
+}
+
+struct crdt_options core_document_options(struct core *core)
 {
     struct crdt_options options;
     crdt_options_init(&options);
@@ -103,13 +108,13 @@ static struct crdt_options document_options(struct core *core)
 
 static enum crdt_status open_document(struct core *core)
 {
-    struct crdt_options options = document_options(core);
+    struct crdt_options options = core_document_options(core);
     return crdt_open(&options, &core->document);
 }
 
 enum crdt_status core_load(struct core *core, struct crdt_bytes snapshot)
 {
-    struct crdt_options options = document_options(core);
+    struct crdt_options options = core_document_options(core);
     struct crdt_document *document;
     enum crdt_status status = crdt_load(&options, snapshot, &document);
     if (status != CRDT_OK)
@@ -140,6 +145,10 @@ static void open_parts(struct core *core)
     pending_init(&core->pending, memory, PENDING_BYTES_MAX);
     clients_init(&core->clients, memory);
     vector_init(&core->claims, memory);
+    vector_init(&core->floor, memory);
+    vector_init(&core->newest_context, memory);
+    crdt_buffer_init(&core->newest_tips, memory);
+    join_open(core);
     crdt_buffer_init(&core->scratch, memory);
     crdt_buffer_init(&core->summary, memory);
     crdt_buffer_init(&core->held, memory);
@@ -188,6 +197,11 @@ void core_close(struct core *core)
     pending_close(&core->pending);
     journal_close(&core->journal);
     vector_close(&core->claims);
+    vector_close(&core->floor);
+    vector_close(&core->newest_context);
+    crdt_buffer_close(&core->newest_tips);
+    drop_close(core);
+    join_close(core);
     crdt_buffer_close(&core->scratch);
     crdt_buffer_close(&core->summary);
     crdt_buffer_close(&core->held);
@@ -203,6 +217,7 @@ static void replay(struct core *core, const struct core_input *input)
 {
     for (size_t index = 0; index < input->row_count; index++) {
         snapshots_count(core, input->rows[index].batch.size);
+        core->log_bytes += input->rows[index].batch.size;
         if (crdt_merge(core->document, input->rows[index].batch) == CRDT_OK)
             continue;
         /* Whatever the store has lost may be own operations. */
@@ -212,9 +227,26 @@ static void replay(struct core *core, const struct core_input *input)
     core_changed(core);
 }
 
+/* What stood below the floor is neither in a snapshot nor in batches. */
+static void refuse_to_serve(struct core *core)
+{
+    core->phase = PHASE_STOPPED;
+    struct fields fields = {0};
+    fields_text(&fields, "what", "unusable");
+    fields_text(&fields, "reason", "batches before the log floor are gone and the newest"
+        " snapshot cannot be loaded");
+    fields_text(&fields, "do", "restore a backup, or start with an empty directory: the"
+        " other members bring the data");
+    core_event(core, CORE_EVENT_SNAPSHOT, CORE_ALARM, &fields);
+}
+
 /* The store is in: names the generation, and lets links and then clients come. */
 static void serve(struct core *core)
 {
+    if (!drop_is_floor_covered(core)) {
+        refuse_to_serve(core);
+        return;
+    }
     core->phase = PHASE_OPENING;
     enum crdt_status status = vector_take(&core->journal.durable, core->document);
     if (status == CRDT_OK)
@@ -234,6 +266,7 @@ static void serve(struct core *core)
         core->peers[index].dial_us = core->now_us;
         core->peers[index].since_us = core->now_us;
     }
+    join_serve(core);
     links_tick(core);
 }
 
@@ -247,6 +280,8 @@ static void tick(struct core *core)
     if (own_due_us(core) <= core->now_us && own_close(core) != CRDT_OK)
         core_retry_soon(core);
     links_tick(core);
+    offer_go_on(core);
+    join_tick(core);
     own_go_on_stopping(core);
 }
 
@@ -255,16 +290,20 @@ static void stop(struct core *core)
     if (core->phase >= PHASE_STOPPING)
         return;
     core->phase = PHASE_STOPPING;
-    core->stopping_us = core->now_us;
     own_go_on_stopping(core);
 }
-
 
 static void dispatch(struct core *core, const struct core_input *input)
 {
     switch (input->kind) {
+    case CORE_REPLAY_FLOOR:
+        drop_replay(core, input);
+        break;
     case CORE_REPLAY_SNAPSHOT:
-        snapshots_replay(core, input->bytes);
+        snapshots_replay(core, input);
+        break;
+    case CORE_REPLAY_STAGED:
+        join_replay(core, input);
         break;
     case CORE_REPLAY:
         replay(core, input);
@@ -300,13 +339,23 @@ static void dispatch(struct core *core, const struct core_input *input)
         serve_fetched(core, input);
         break;
     case CORE_VERIFIED:
-        receive_verified(core, input->number, input->is_ok);
+        if (!join_verified(core, input->number, input->is_ok))
+            receive_verified(core, input->number, input->is_ok);
         break;
     case CORE_BACKED_UP:
         perform_backed_up(core, input);
         break;
     case CORE_SNAPSHOT_DONE:
         snapshots_done(core, input);
+        break;
+    case CORE_DROPPED:
+        drop_done(core, input);
+        break;
+    case CORE_PART:
+        offer_fetched(core, input);
+        break;
+    case CORE_STAGED:
+        join_staged(core, input);
         break;
     case CORE_STOP:
         stop(core);
@@ -334,7 +383,9 @@ void core_step(struct core *core, const struct core_input *input, struct core_ou
     outputs_reset(&core->outputs);
     dispatch(core, input);
     begin_serving_if_due(core);
+    join_go_on(core);
     snapshots_go_on(core);
+    drop_go_on(core);
     ret_outputs->items = core->outputs.items;
     ret_outputs->count = core->outputs.count;
 }
@@ -351,6 +402,9 @@ uint64_t core_deadline_us(const struct core *core)
     uint64_t due_us = least(core->retry_us, own_due_us(core));
     due_us = least(due_us, links_due_us(core));
     due_us = least(due_us, snapshots_due_us(core));
+    due_us = least(due_us, drop_due_us(core));
+    due_us = least(due_us, offer_due_us(core));
+    due_us = least(due_us, join_due_us(core));
     if (core->phase == PHASE_WAITING)
         due_us = least(due_us, core->waiting_until_us);
     if (core->journal.state == JOURNAL_FAILED)

@@ -29,12 +29,14 @@ enum crdt_status generation_begin(struct core *core, const char *cause)
     struct held *mark = held_new(&core->options.memory, 0);
     if (mark == NULL)
         return CRDT_ERR_NOMEM;
+    uint64_t previous = crdt_self(core->document).generation;
     uint64_t generation = draw(core);
     enum crdt_status status = crdt_set_generation(core->document, generation);
     if (status != CRDT_OK) {
         held_free(&core->options.memory, mark);
         return status;
     }
+    core->previous_generation = previous;
     mark->is_mark = true;
     mark->mark = CORE_MARK_GENERATION;
     mark->value = generation;
@@ -61,6 +63,20 @@ enum crdt_status generation_continue(struct core *core)
      * be said for lack of memory, the next start begins one more generation. */
     if (status == CRDT_OK && !is_first)
         (void)!own_mark(core, CORE_MARK_AHEAD, 0);
+    return status;
+}
+
+enum crdt_status generation_name(const struct core *core, struct crdt_document *document)
+{
+    struct crdt_origin self = crdt_self(core->document);
+    /* Until its first batch is there, which says what it follows, that has to be
+     * known: the one before is named before. */
+    bool has_begun = crdt_applied(document, &self) > 0;
+    enum crdt_status status = CRDT_OK;
+    if (!has_begun && core->previous_generation != 0)
+        status = crdt_set_generation(document, core->previous_generation);
+    if (status == CRDT_OK)
+        status = crdt_set_generation(document, self.generation);
     return status;
 }
 

@@ -19,6 +19,7 @@ struct held {
     uint64_t wall_ms;         /* when it was applied here                           */
     bool may_go_early;        /* own: may be sent before it is durable              */
     bool is_sent;             /* own: has been offered to the links                 */
+    bool is_joined;           /* merged into the document that a join brought, too  */
     bool is_mark;             /* no batch, but a mark for the store:                */
     enum core_mark mark;
     uint64_t value;

@@ -116,7 +116,7 @@ static void tick_dial(struct core *core, struct peer *peer)
 
 void links_tick(struct core *core)
 {
-    if (core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING)
+    if (!core_is_running(core))
         return;
     for (size_t index = 0; index < core->options.peer_count; index++) {
         struct peer *peer = &core->peers[index];
@@ -135,7 +135,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 uint64_t links_due_us(const struct core *core)
 {
     uint64_t due_us = UINT64_MAX;
-    if (core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING)
+    if (!core_is_running(core))
         return due_us;
     for (size_t index = 0; index < core->options.peer_count; index++) {
         const struct peer *peer = &core->peers[index];

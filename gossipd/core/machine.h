@@ -3,8 +3,8 @@
  * Two kinds of files stand in this folder. Parts (outputs, vector, held,
  * journal, pending, peer, clients, fields) hold one thing each and know nothing
  * of one another but held, outputs and vector. Deciders (core, own, generation,
- * receive, links, sync, serve, perform, status) see all parts through this header and
- * are called by core.c or by one another:
+ * receive, links, sync, serve, perform, snapshots, drop, offer, join, swap, status)
+ * see all parts through this header and are called by core.c or by one another:
  *
  *     core      dispatches inputs; time
  *     perform   a client's command and its reply
@@ -15,6 +15,10 @@
  *     sync      the words on a link: compare, summary, acknowledgement
  *     serve     what a peer lacks is sent to it
  *     snapshots when the state is written down, so that a restart need not replay all
+ *     drop      which batches may be dropped from the store: the log floor
+ *     offer     a peer below the floor is offered a snapshot and sent its parts
+ *     join      a peer's snapshot: taken, fetched, staged
+ *     swap      the document with that snapshot in it: caught up, put in place
  *     status    what is told about all this
  */
 #ifndef GOSSIPD_CORE_MACHINE_H
@@ -32,6 +36,7 @@
 #include "gossipd/core/status.h"
 #include "gossipd/core/vector.h"
 #include "gossipd/limits.h"
+#include "gossipd/wire/message.h"
 
 enum phase {
     PHASE_REPLAYING, /* the store comes in                                          */
@@ -58,6 +63,60 @@ enum refusal {
     REFUSED_COUNT,
 };
 
+/* The way of a peer's snapshot into the document (invariant I7).
+ *
+ *     NONE --OFFER--> FETCHING --all staged--> READY --SNAPSHOT--> BUILDING
+ *      ^                 |                      ^                     |
+ *      |<--gone, lied----'                      |<----failed----------'
+ *      |                                        |                     v
+ *      '--swapped-- CATCHING_UP <---------------+----------------- TAKING
+ *                                        its tail overflowed
+ *
+ * Up to BUILDING nothing has happened; from TAKING on it is durable. */
+enum join_state {
+    JOIN_NONE,
+    JOIN_FETCHING,
+    JOIN_READY,
+    JOIN_BUILDING,
+    JOIN_TAKING,      /* what is durable by it is being noted                       */
+    JOIN_CATCHING_UP, /* batches that came meanwhile are being merged               */
+};
+
+struct join {
+    enum join_state state;
+    struct core_snapshot snapshot; /* as offered; its tips are in `tips`            */
+    struct crdt_buffer tips;
+    struct crdt_dot own_tip;  /* of it, whose signature is being checked            */
+    uint64_t own_tip_id;      /* of that VERIFY; 0: none                            */
+
+    /* FETCHING; parts come, are staged and are asked for in their order. */
+    uint64_t link;            /* to the peer that is asked; 0: none                 */
+    uint64_t asked;           /* parts                                              */
+    uint64_t received;
+    uint64_t staged;
+    uint64_t received_bytes;
+    bool is_resumed;          /* how many bytes were staged in an earlier life is not
+                               * known                                              */
+    uint64_t first_stage_id;  /* answers to older ones are about something else     */
+    uint64_t asked_us;        /* when last                                          */
+    uint64_t moved_us;        /* when the last part came                            */
+
+    /* READY, BUILDING */
+    uint64_t ready_us;
+    uint64_t retry_us;        /* not before                                         */
+    unsigned failures;
+    uint64_t number;          /* newest STORE that its SNAPSHOT covers              */
+    struct vector raised;     /* the floor where the snapshot passes what is here   */
+
+    /* From BUILDING on: durable batches of later STOREs, in their order. */
+    struct held *tail_first;
+    struct held *tail_last;
+    size_t tail_bytes;
+    bool is_tail_lost;        /* it became too large                                */
+    struct crdt_document *document; /* TAKING, CATCHING_UP                          */
+    bool is_own_forked;       /* own batches contradict what the snapshot brought   */
+};
+
 struct core {
     struct core_options options;
     struct crdt_document *document;
@@ -79,6 +138,7 @@ struct core {
     uint64_t closed_us;              /* when an own batch was last closed           */
     uint64_t waiting_until_us;       /* WAITING: no longer than this                */
     bool is_generation_burnt;
+    uint64_t previous_generation;    /* before the present one; 0: none or not known */
     char write_refusal[EVENT_TEXT_BYTES];
 
     /* The document as comparison sees it: `version` grows with every change of C. */
@@ -106,13 +166,45 @@ struct core {
     /* snapshots */
     bool has_snapshot;               /* the last REPLAY_SNAPSHOT was taken           */
     bool is_snapshot_on;             /* SNAPSHOT is out, its answer is awaited       */
+    bool is_snapshot_join;           /* it is one with the staged snapshot in it     */
+    struct crdt_options build_options; /* of that SNAPSHOT                          */
     uint64_t newest_snapshot_id;
-    uint64_t snapshot_bytes;         /* of the newest durable one; 0: none           */
+    struct core_snapshot newest;     /* durable; `bytes` 0: none, or not known       */
+    struct crdt_buffer newest_tips;
+    struct vector newest_context;    /* of it                                        */
+    bool must_snapshot;              /* there is one that is not known               */
     uint64_t snapshots;              /* made in this life                            */
     uint64_t tail_bytes;             /* batches that a restart would replay          */
     uint64_t tail_bytes_covered;     /* of them, by the one that is on               */
     uint64_t snapshot_retry_us;      /* not before                                   */
-    uint64_t stopping_us;            /* when STOPPING began                          */
+
+    /* drop */
+    struct vector floor;             /* batches up to it are gone from the store     */
+    bool is_floor_lost;              /* memory was out when it was replayed          */
+    uint64_t log_bytes;              /* of the batches in the store                  */
+    uint64_t floor_raised;           /* operations below it, by drops in this life   */
+    struct core_drop drop;           /* that is out, or the last one                 */
+    size_t drop_capacity;
+    bool is_drop_on;                 /* DROP is out, its answer is awaited           */
+    bool is_drop_desperate;          /* own batches go that nobody else has          */
+    uint64_t newest_drop_id;
+    uint64_t drop_us;                /* when to look next                            */
+    bool has_told_lacking;           /* of a member that lacks what was dropped:     */
+    uint64_t told_lacking_us;        /* last event                                   */
+    bool has_told_unacked;           /* of own batches that nobody else has:         */
+    uint64_t told_unacked_us;
+
+    /* offer */
+    uint64_t newest_part_id;
+    uint64_t part_us;                /* when the next part may leave                 */
+    size_t part_turn;                /* of which peer                                */
+    uint64_t transfers_served;
+
+    /* join, swap */
+    struct join join;
+    uint64_t newest_stage_id;
+    uint64_t joins;                  /* in this life                                 */
+    uint64_t scan_epoch;             /* cursors of SCAN belong to a document         */
 
     uint64_t newest_fetch_id;
     struct crdt_buffer scratch;      /* a message being made                        */
@@ -133,6 +225,10 @@ void core_event(struct core *core, enum core_event event, enum core_level level,
 void core_refuse(struct core *core, enum refusal refusal, const struct peer *peer);
 /* Memory was out: wants a TICK soon. */
 void core_retry_soon(struct core *core);
+/* WAITING or SERVING: links live. */
+bool core_is_running(const struct core *core);
+/* For a document in the place of the present one; another hash seed each time. */
+struct crdt_options core_document_options(struct core *core);
 /* Puts the document of a snapshot in the place of the empty one. On failure that
  * is as it was. */
 CRDT_MUST_CHECK enum crdt_status core_load(struct core *core, struct crdt_bytes snapshot);
@@ -166,6 +262,9 @@ void own_go_on_stopping(struct core *core);
 CRDT_MUST_CHECK enum crdt_status generation_continue(struct core *core);
 /* Names a new one. NOMEM and LIMIT: nothing changed. */
 CRDT_MUST_CHECK enum crdt_status generation_begin(struct core *core, const char *cause);
+/* Names on `document` the generation that the present one writes under. */
+CRDT_MUST_CHECK enum crdt_status generation_name(
+    const struct core *core, struct crdt_document *document);
 /* True when a peer has said what it knows of this node, and all that is here. */
 bool generation_is_confirmed(const struct core *core);
 
@@ -174,6 +273,13 @@ bool generation_is_confirmed(const struct core *core);
 void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes,
     const uint8_t signature[static CORE_SIGNATURE_BYTES]);
 void receive_verified(struct core *core, uint64_t id, bool is_ok);
+/* Puts out a VERIFY, numbered newest_verify_id; false when memory is out. */
+bool receive_ask_to_verify(struct core *core, const struct crdt_batch *batch,
+    const uint8_t signature[static CORE_SIGNATURE_BYTES]);
+/* Keeps what proves a fork, for people, and raises the alarm. Takes `held` over. */
+void receive_keep_evidence(struct core *core, struct held *held);
+/* Applies what was waiting, as long as anything moves. */
+void receive_retry_pending(struct core *core);
 void receive_close(struct core *core);
 
 /* ---- links.c ---- */
@@ -196,8 +302,9 @@ void sync_summarize(struct core *core, struct peer *peer, bool is_reply);
 void sync_acknowledge(struct core *core, struct peer *peer);
 /* Makes `core->digest` current; false when memory is out. */
 bool sync_digest(struct core *core);
-/* Puts out a message that is in `core->scratch`; false when memory is out. */
-bool sync_send_scratch(struct core *core, const struct peer *peer, bool is_bulk);
+/* Sends a message; false, and counted, when memory is out. */
+bool sync_send(
+    struct core *core, const struct peer *peer, const struct message *message, bool is_bulk);
 
 /* ---- serve.c ---- */
 
@@ -214,10 +321,72 @@ void snapshots_count(struct core *core, size_t batch_bytes);
 /* After each step: asks for a snapshot when one is due. */
 void snapshots_go_on(struct core *core);
 uint64_t snapshots_due_us(const struct core *core);
-/* STOPPING: true when nothing of it needs to be waited for. */
-bool snapshots_are_done(struct core *core);
-void snapshots_replay(struct core *core, struct crdt_bytes snapshot);
+/* Puts SNAPSHOT out; false when that is not possible now. */
+bool snapshots_ask(struct core *core, bool is_join);
+void snapshots_replay(struct core *core, const struct core_input *input);
 void snapshots_done(struct core *core, const struct core_input *input);
+
+/* ---- drop.c ---- */
+
+void drop_replay(struct core *core, const struct core_input *input);
+/* True when all that is below the floor is in the document. */
+bool drop_is_floor_covered(const struct core *core);
+/* The feed up to `seq` is below the floor. NOMEM. */
+CRDT_MUST_CHECK enum crdt_status drop_raise_floor(
+    struct core *core, const struct crdt_origin *origin, uint64_t seq);
+/* True when batches are kept because this peer has not acknowledged them. */
+bool drop_is_blocked_by(const struct core *core, const struct peer *peer);
+/* After each step: asks for a drop when one is due. */
+void drop_go_on(struct core *core);
+uint64_t drop_due_us(const struct core *core);
+void drop_done(struct core *core, const struct core_input *input);
+void drop_close(struct core *core);
+
+/* ---- offer.c ---- */
+
+/* True when the peer is below the floor, and so gets no batches in rounds; it is
+ * offered a snapshot, unless it was just now. */
+bool offer_instead(struct core *core, struct peer *peer);
+void offer_asked(struct core *core, struct peer *peer, const struct message_ask *ask);
+void offer_fetched(struct core *core, const struct core_input *input);
+/* Fetches the next part that was asked for, when its time has come. */
+void offer_go_on(struct core *core);
+uint64_t offer_due_us(const struct core *core);
+/* Until when the newest snapshot is being fetched by peers, as it looks now; 0
+ * when it is not. */
+uint64_t offer_busy_until_us(const struct core *core);
+
+/* ---- join.c ---- */
+
+void join_open(struct core *core);
+void join_close(struct core *core);
+void join_replay(struct core *core, const struct core_input *input);
+/* At the end of replay: what is staged may be known by now. */
+void join_serve(struct core *core);
+void join_offered(struct core *core, struct peer *peer, const struct message_offer *offer);
+/* The answer to a VERIFY that was about a tip; false when it was about a batch. */
+bool join_verified(struct core *core, uint64_t id, bool is_ok);
+void join_take_part(struct core *core, struct peer *peer, const struct message_part *part);
+void join_staged(struct core *core, const struct core_input *input);
+/* After each step: asks for the join when all is staged. */
+void join_go_on(struct core *core);
+void join_tick(struct core *core);
+uint64_t join_due_us(const struct core *core);
+/* Ends a transfer or a join; what is staged is forgotten. */
+void join_end(struct core *core);
+
+/* ---- swap.c ---- */
+
+/* A batch or mark that has become durable: kept for the join, or freed. */
+void swap_keep(struct core *core, struct held *held);
+void swap_begin(struct core *core);
+/* The answer to its SNAPSHOT. */
+void swap_built(struct core *core, const struct core_input *input);
+/* The next step of catching up, or the swap. */
+void swap_go_on(struct core *core);
+void swap_drop_tail(struct core *core);
+/* Gives a document back. */
+void swap_discard(struct core *core, struct crdt_document *document);
 
 /* ---- perform.c ---- */
 

@@ -131,7 +131,8 @@ static void handle_stored(struct core *core, struct held *held)
     }
     if (held->ordinal != 0 && !held->is_sent)
         serve_own(core, held);
-    held_free(&core->options.memory, held);
+    core->log_bytes += held->batch.bytes.size;
+    swap_keep(core, held);
 }
 
 void own_stored(struct core *core, uint64_t number)
@@ -190,7 +191,7 @@ void own_go_on_stopping(struct core *core)
 {
     if (core->phase != PHASE_STOPPING)
         return;
-    if (own_close(core) != CRDT_OK || core->journal.first != NULL || !snapshots_are_done(core))
+    if (own_close(core) != CRDT_OK || core->journal.first != NULL)
         return;
     if (core->ahead == AHEAD_SET) {
         /* Everything is durable: the next start may go on as it was. */

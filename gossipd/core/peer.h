@@ -13,6 +13,7 @@
 
 #include "gossipd/core/core.h"
 #include "gossipd/core/vector.h"
+#include "gossipd/limits.h"
 
 enum peer_state { PEER_DOWN, PEER_UP, PEER_SUSPECT };
 
@@ -48,6 +49,16 @@ struct peer {
     size_t feed_index;        /* at hand; the next round goes on from here          */
     size_t feed_bytes_left;   /* for the feed at hand                               */
     bool has_served;          /* in this round                                      */
+
+    /* Below the log floor it is offered a snapshot, and asks for its parts. */
+    bool is_offered;          /* on this link                                       */
+    uint64_t offered_us;      /* when last                                          */
+    uint64_t asks[JOIN_ASKS_MAX]; /* parts that it waits for, in its order          */
+    size_t ask_count;
+    uint8_t ask_hash[CRDT_HASH_BYTES]; /* of which snapshot                          */
+    uint64_t part_id;         /* of the FETCH_PART for the first of them; 0: not out */
+    bool is_transferring;     /* it has asked, and not been sent the last part      */
+    uint64_t asked_us;        /* when last                                          */
 
     /* What it has. `said` is for serving and lag, `acked` for folding. */
     bool has_word;            /* its last COMPARE:                                  */

@@ -53,6 +53,7 @@ static struct command_environment environment_of(struct core *core)
         .stats = &core->stats,
         .write_refusal = write_refusal(core),
         .fold_seq = fold_seq(core),
+        .scan_epoch = core->scan_epoch,
         .status_json = status_json,
         .status_info = status_info,
         .seal = seal,

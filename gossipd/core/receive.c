@@ -74,10 +74,11 @@ static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_ba
     return true;
 }
 
-static bool ask_to_verify(struct core *core, const struct held *held)
+bool receive_ask_to_verify(struct core *core, const struct crdt_batch *batch,
+    const uint8_t signature[static CORE_SIGNATURE_BYTES])
 {
     uint8_t message[CORE_SIGNED_BYTES];
-    core_signed_message(core->options.cluster_id, held->batch.head, message);
+    core_signed_message(core->options.cluster_id, batch->head, message);
     struct crdt_bytes copy;
     struct crdt_bytes bytes = {.data = message, .size = sizeof message};
     if (outputs_copy(&core->outputs, bytes, &copy) != CRDT_OK)
@@ -85,10 +86,10 @@ static bool ask_to_verify(struct core *core, const struct held *held)
     struct core_output *output = outputs_add(&core->outputs, CORE_VERIFY);
     if (output == NULL)
         return false;
-    output->number = held->verify_id;
+    output->number = ++core->newest_verify_id;
     output->bytes = copy;
-    memcpy(output->key, held->batch.origin.key, sizeof output->key);
-    memcpy(output->signature, held->signature, sizeof output->signature);
+    memcpy(output->key, batch->origin.key, sizeof output->key);
+    memcpy(output->signature, signature, CORE_SIGNATURE_BYTES);
     return true;
 }
 
@@ -102,12 +103,11 @@ static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *
     held_fill(held, batch);
     memcpy(held->signature, signature, sizeof held->signature);
     held->link = peer->link;
-    held->verify_id = core->newest_verify_id + 1;
-    if (!ask_to_verify(core, held)) {
+    if (!receive_ask_to_verify(core, batch, signature)) {
         held_free(&core->options.memory, held);
         return false;
     }
-    core->newest_verify_id++;
+    held->verify_id = core->newest_verify_id;
     if (core->verifying_last == NULL)
         core->verifying_first = held;
     else
@@ -140,8 +140,7 @@ void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes
         core_refuse(core, REFUSED_MEMORY, peer);
 }
 
-/* Keeps what proves a fork, for people, and raises the alarm. */
-static void keep_evidence(struct core *core, struct held *held)
+void receive_keep_evidence(struct core *core, struct held *held)
 {
     struct fields fields = {0};
     fields_hex(&fields, "origin", held->batch.origin.key, CRDT_KEY_BYTES);
@@ -221,7 +220,7 @@ static enum crdt_status admit(struct core *core, struct held *held)
     if (status == CRDT_ERR_GAP)
         return status;
     if (status == CRDT_ERR_FORK) {
-        keep_evidence(core, held);
+        receive_keep_evidence(core, held);
         return status;
     }
     if (status == CRDT_OK)
@@ -248,9 +247,8 @@ static bool try_pending(struct core *core, size_t index)
     return true;
 }
 
-/* Applies what was waiting, as long as anything moves. Each move takes at least
- * one batch out of a bounded buffer. */
-static void retry_pending(struct core *core)
+/* Each move takes at least one batch out of a bounded buffer. */
+void receive_retry_pending(struct core *core)
 {
     bool has_moved = true;
     while (has_moved) {
@@ -309,7 +307,7 @@ void receive_verified(struct core *core, uint64_t id, bool is_ok)
         held_free(&core->options.memory, held);
     else if (admit(core, held) == CRDT_ERR_GAP)
         pending_add(&core->pending, held);
-    retry_pending(core);
+    receive_retry_pending(core);
     if (peer != NULL)
         sync_caught_up(core, peer);
 }

@@ -15,14 +15,10 @@ static bool send_batch(struct core *core, struct peer *peer, const struct crdt_b
 {
     struct message message = {.kind = MESSAGE_BATCH, .as.batch = {.batch = batch->bytes}};
     memcpy(message.as.batch.signature, signature, CORE_SIGNATURE_BYTES);
-    crdt_buffer_clear(&core->scratch);
-    if (peer_sent(peer, &batch->origin, batch->last_seq) != CRDT_OK
-        || message_write(&core->scratch, &message) != CRDT_OK
-        || !sync_send_scratch(core, peer, true)) {
-        core_refuse(core, REFUSED_MEMORY, peer);
-        return false;
-    }
-    return true;
+    if (peer_sent(peer, &batch->origin, batch->last_seq) == CRDT_OK)
+        return sync_send(core, peer, &message, true);
+    core_refuse(core, REFUSED_MEMORY, peer);
+    return false;
 }
 
 void serve_own(struct core *core, struct held *held)
@@ -157,7 +153,7 @@ static void go_on(struct core *core, struct peer *peer)
 
 void serve_round(struct core *core, struct peer *peer)
 {
-    if (peer->is_serving || peer->link == 0)
+    if (peer->is_serving || peer->link == 0 || offer_instead(core, peer))
         return;
     peer->is_serving = true;
     peer->has_served = false;

@@ -1,12 +1,13 @@
-/* When the state is written down, so that a restart loads it and replays only
- * what came after. The bytes are the host's affair: it takes them from a copy of
- * the process while this one goes on.
+/* When the state is written down, so that a restart need not replay all and old
+ * batches can be dropped. The host makes it, aside, out of what is in the store.
  *
- *     IDLE --enough batches--> ON (SNAPSHOT) --SNAPSHOT_DONE--> IDLE
+ *     IDLE --enough batches, or a join--> ON (SNAPSHOT) --SNAPSHOT_DONE--> IDLE
  *
  * A snapshot stands for all STOREs put out before it; those that come while it
  * is made belong to the next one. */
 #include "gossipd/core/machine.h"
+
+#include "gossipd/wire/tips.h"
 
 #include <assert.h>
 
@@ -20,25 +21,32 @@ void snapshots_count(struct core *core, size_t batch_bytes)
 static uint64_t threshold(const struct core *core)
 {
     uint64_t bytes = core->options.snapshot_bytes;
-    if (core->phase == PHASE_STOPPING)
-        return bytes / SNAPSHOT_STOP_DIVISOR;
-    return bytes > core->snapshot_bytes / 2 ? bytes : core->snapshot_bytes / 2;
+    return bytes > core->newest.bytes / 2 ? bytes : core->newest.bytes / 2;
 }
 
 static bool is_wanted(const struct core *core)
 {
-    bool is_running = core->phase == PHASE_SERVING || core->phase == PHASE_STOPPING;
-    return is_running && !core->is_snapshot_on && core->options.snapshot_bytes > 0
-        && core->tail_bytes > 0 && core->tail_bytes >= threshold(core);
+    bool is_join_made = core->join.state >= JOIN_BUILDING;
+    if (core->phase != PHASE_SERVING || core->is_snapshot_on || is_join_made
+        || core->options.snapshot_bytes == 0)
+        return false;
+    return core->must_snapshot || (core->tail_bytes > 0 && core->tail_bytes >= threshold(core));
+}
+
+/* When a snapshot that is wanted may be begun. One that is being sent to a peer
+ * would be void with the next: that one waits, while the log has room. */
+static uint64_t begin_us(const struct core *core)
+{
+    uint64_t due_us = core->snapshot_retry_us;
+    uint64_t busy_us = offer_busy_until_us(core);
+    bool has_room = core->tail_bytes <= core->options.log_bytes_max;
+    return has_room && busy_us > due_us ? busy_us : due_us;
 }
 
 uint64_t snapshots_due_us(const struct core *core)
 {
-    if (core->phase == PHASE_STOPPING && core->is_snapshot_on)
-        return core->stopping_us + SNAPSHOT_STOP_US;
     /* What is due and has no reason to wait was done at the end of the step. */
-    bool has_to_wait = core->snapshot_retry_us > core->now_us;
-    return is_wanted(core) && has_to_wait ? core->snapshot_retry_us : UINT64_MAX;
+    return is_wanted(core) && begin_us(core) > core->now_us ? begin_us(core) : UINT64_MAX;
 }
 
 /* Nothing of the state may be missing among the STOREs put out before it. */
@@ -48,74 +56,113 @@ static bool is_all_put_out(struct core *core)
         && core->journal.waiting == NULL;
 }
 
-void snapshots_go_on(struct core *core)
+bool snapshots_ask(struct core *core, bool is_join)
 {
-    if (!is_wanted(core) || core->snapshot_retry_us > core->now_us)
-        return;
+    assert(!core->is_snapshot_on);
     struct core_output *output = NULL;
     if (is_all_put_out(core))
         output = outputs_add(&core->outputs, CORE_SNAPSHOT);
-    if (output == NULL) {
-        core->snapshot_retry_us = core->now_us + STORE_RETRY_US;
-        return;
-    }
+    if (output == NULL)
+        return false;
+    core->build_options = core_document_options(core);
     output->number = ++core->newest_snapshot_id;
     output->value = core->journal.newest_number;
+    output->options = &core->build_options;
+    output->is_join = is_join;
     core->is_snapshot_on = true;
+    core->is_snapshot_join = is_join;
     core->tail_bytes_covered = core->tail_bytes;
+    return true;
 }
 
-bool snapshots_are_done(struct core *core)
+void snapshots_go_on(struct core *core)
 {
-    assert(core->phase == PHASE_STOPPING);
-    if (core->now_us - core->stopping_us >= SNAPSHOT_STOP_US)
-        return true;
-    if (!core->is_snapshot_on && core->snapshot_retry_us <= core->now_us)
-        snapshots_go_on(core);
-    return !core->is_snapshot_on;
+    if (!is_wanted(core) || begin_us(core) > core->now_us)
+        return;
+    if (!snapshots_ask(core, false))
+        core->snapshot_retry_us = core->now_us + STORE_RETRY_US;
 }
 
-void snapshots_replay(struct core *core, struct crdt_bytes snapshot)
+/* Reads what is in the newest snapshot. */
+static enum crdt_status take_tips(struct core *core, struct crdt_bytes tips)
+{
+    size_t count;
+    enum crdt_status status = tips_check(tips, &count);
+    if (status == CRDT_OK)
+        status = crdt_buffer_append(&core->newest_tips, tips.data, tips.size);
+    if (status != CRDT_OK)
+        return status;
+    struct tips_walk walk = tips_begin(tips);
+    struct tip tip;
+    while (status == CRDT_OK && tips_next(&walk, &tip))
+        status = vector_set(&core->newest_context, &tip.batch.origin, tip.batch.last_seq);
+    return status;
+}
+
+/* One is durable. If what is in it cannot be kept in mind, nothing can be dropped
+ * or offered because of it: another one is made soon. */
+static void take_newest(struct core *core, const struct core_snapshot *snapshot)
+{
+    crdt_buffer_clear(&core->newest_tips);
+    vector_clear(&core->newest_context);
+    core->newest = (struct core_snapshot){0};
+    core->must_snapshot = take_tips(core, snapshot->tips) != CRDT_OK;
+    if (core->must_snapshot) {
+        vector_clear(&core->newest_context);
+        core->snapshot_retry_us = core->now_us + SNAPSHOT_RETRY_US;
+        return;
+    }
+    core->newest = *snapshot;
+    core->newest.tips = crdt_buffer_bytes(&core->newest_tips);
+}
+
+void snapshots_replay(struct core *core, const struct core_input *input)
 {
     assert(core->phase == PHASE_REPLAYING);
-    enum crdt_status status = core_load(core, snapshot);
+    enum crdt_status status = core_load(core, input->bytes);
     core->has_snapshot = status == CRDT_OK;
     struct fields fields = {0};
     fields_text(&fields, "what", status == CRDT_OK ? "loaded" : "not-loaded");
-    fields_number(&fields, "bytes", snapshot.size);
+    fields_number(&fields, "bytes", input->bytes.size);
     if (status == CRDT_OK)
-        core->snapshot_bytes = snapshot.size;
+        take_newest(core, input->snapshot);
     else
         fields_text(&fields, "reason", crdt_status_text(status));
     core_event(core, CORE_EVENT_SNAPSHOT, status == CRDT_OK ? CORE_INFO : CORE_ALARM, &fields);
 }
 
-void snapshots_done(struct core *core, const struct core_input *input)
+static void tell_done(struct core *core, const struct core_input *input)
 {
-    if (!core->is_snapshot_on || input->number != core->newest_snapshot_id)
-        return;
-    core->is_snapshot_on = false;
     struct fields fields = {0};
     fields_text(&fields, "what", input->is_ok ? "made" : "failed");
     if (input->is_ok) {
-        assert(core->tail_bytes >= core->tail_bytes_covered);
-        core->tail_bytes -= core->tail_bytes_covered;
-        core->snapshot_bytes = input->size;
-        core->snapshots++;
-        fields_number(&fields, "bytes", input->size);
+        fields_number(&fields, "bytes", input->snapshot->bytes);
         fields_number(&fields, "behind_it", core->tail_bytes);
     } else {
-        core->snapshot_retry_us = core->now_us + SNAPSHOT_RETRY_US;
         fields_text(&fields, "reason", input->reason == NULL ? "not known" : input->reason);
     }
     core_event(core, CORE_EVENT_SNAPSHOT, input->is_ok ? CORE_INFO : CORE_WARNING, &fields);
-    own_go_on_stopping(core);
 }
 
-enum crdt_status core_snapshot(struct core *core, struct crdt_buffer *ret_snapshot)
+void snapshots_done(struct core *core, const struct core_input *input)
 {
-    assert(crdt_open_records(core->document) == 0);
-    return crdt_snapshot(core->document, ret_snapshot);
+    if (!core->is_snapshot_on || input->number != core->newest_snapshot_id) {
+        swap_discard(core, input->document);
+        return;
+    }
+    core->is_snapshot_on = false;
+    if (input->is_ok) {
+        assert(core->tail_bytes >= core->tail_bytes_covered);
+        core->tail_bytes -= core->tail_bytes_covered;
+        core->snapshots++;
+        take_newest(core, input->snapshot);
+        core->drop_us = core->now_us;
+    } else {
+        core->snapshot_retry_us = core->now_us + SNAPSHOT_RETRY_US;
+    }
+    tell_done(core, input);
+    if (core->is_snapshot_join)
+        swap_built(core, input);
 }
 
 bool core_has_snapshot(const struct core *core)

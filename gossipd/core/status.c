@@ -61,18 +61,18 @@ static json_t *text_or_unknown(const char *text)
 }
 
 static json_t *member_json(const char *name, const char *state, uint64_t missing_here,
-    uint64_t missing_there, uint64_t since_ms)
+    uint64_t missing_there, uint64_t since_ms, bool is_blocking)
 {
-    return json_pack("{s:o, s:s, s:I, s:I, s:I}", "name", text_or_unknown(name), "state", state,
+    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:b}", "name", text_or_unknown(name), "state", state,
         "missing_here", (json_int_t)missing_here, "missing_there", (json_int_t)missing_there,
-        "since_ms", (json_int_t)since_ms);
+        "since_ms", (json_int_t)since_ms, "blocks_log", is_blocking);
 }
 
 static json_t *members_json(const struct core *core)
 {
     json_t *members = json_array();
     json_t *self = member_json(
-        core->options.name, "up", 0, 0, (core->now_us - core->started_us) / 1000);
+        core->options.name, "up", 0, 0, (core->now_us - core->started_us) / 1000, false);
     /* jansson refuses NULL and frees what it took, so that only the whole needs
      * to be looked at. */
     bool is_ok = json_object_set_new(self, "self", json_true()) == 0;
@@ -81,7 +81,7 @@ static json_t *members_json(const struct core *core)
         const struct peer *peer = &core->peers[index];
         json_t *member = member_json(peer->member->name, state_name(peer->state),
             peer_missing_here(peer, core->document), peer_missing_there(peer, core->document),
-            (core->now_us - peer->since_us) / 1000);
+            (core->now_us - peer->since_us) / 1000, drop_is_blocked_by(core, peer));
         is_ok = json_array_append_new(members, member) == 0 && is_ok;
     }
     if (is_ok)
@@ -149,6 +149,49 @@ static const char *durability_name(enum core_durability durability)
     return "no";
 }
 
+static const char *join_name(enum join_state state)
+{
+    switch (state) {
+    case JOIN_NONE:
+        return "none";
+    case JOIN_FETCHING:
+        return "fetching";
+    case JOIN_READY:
+    case JOIN_BUILDING:
+        return "building";
+    case JOIN_TAKING:
+    case JOIN_CATCHING_UP:
+        return "catching-up";
+    }
+    return "none";
+}
+
+/* The members for whom batches are kept, joined by commas. */
+static void write_blocking(struct lines *lines, const struct core *core)
+{
+    bool is_first = true;
+    lines_text(lines, "crdt_log_blocked_by:");
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        const struct peer *peer = &core->peers[index];
+        if (!drop_is_blocked_by(core, peer))
+            continue;
+        lines_text(lines, is_first ? "" : ",");
+        lines_text(lines, peer->member->name);
+        is_first = false;
+    }
+    lines_text(lines, "\r\n");
+}
+
+static void write_log_and_joins(struct lines *lines, const struct core *core)
+{
+    lines_field_number(lines, "crdt_log_bytes", core->log_bytes);
+    lines_field_number(lines, "crdt_log_floor_raised", core->floor_raised);
+    write_blocking(lines, core);
+    lines_field_number(lines, "crdt_joins", core->joins);
+    lines_field(lines, "crdt_join_state", join_name(core->join.state));
+    lines_field_number(lines, "crdt_transfers_served", core->transfers_served);
+}
+
 enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
 {
     struct core *core = context;
@@ -171,9 +214,10 @@ enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
     lines_field_number(&lines, "crdt_verifying_bytes", core->verifying_bytes);
     lines_field_number(&lines, "crdt_not_durable_bytes", core->journal.bytes);
     lines_field_number(&lines, "crdt_snapshots", core->snapshots);
-    lines_field_number(&lines, "crdt_snapshot_bytes", core->snapshot_bytes);
+    lines_field_number(&lines, "crdt_snapshot_bytes", core->newest.bytes);
     lines_field_number(&lines, "crdt_snapshot_in_progress", core->is_snapshot_on);
     lines_field_number(&lines, "crdt_replay_bytes", core->tail_bytes);
+    write_log_and_joins(&lines, core);
     lines_field_number(&lines, "crdt_refused", refusals(core));
     lines_field_number(&lines, "crdt_forks", core->forks);
     lines_field_number(&lines, "crdt_clocks_ahead", core->clocks_ahead);

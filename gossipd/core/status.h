@@ -13,7 +13,9 @@
  *                 order of the configuration: name; state, one of up, suspect
  *                 (link lost less than 5 s ago), down; missing_here and
  *                 missing_there, operations that one side is known to have and
- *                 the other not; since_ms, for how long it is in that state
+ *                 the other not; since_ms, for how long it is in that state;
+ *                 blocks_log, true when batches are kept because it has not
+ *                 acknowledged what the newest durable snapshot has
  */
 #ifndef GOSSIPD_CORE_STATUS_H
 #define GOSSIPD_CORE_STATUS_H

@@ -21,7 +21,7 @@ bool sync_digest(struct core *core)
     return true;
 }
 
-bool sync_send_scratch(struct core *core, const struct peer *peer, bool is_bulk)
+static bool send_scratch(struct core *core, const struct peer *peer, bool is_bulk)
 {
     struct crdt_bytes copy;
     struct crdt_bytes bytes = crdt_buffer_bytes(&core->scratch);
@@ -36,14 +36,22 @@ bool sync_send_scratch(struct core *core, const struct peer *peer, bool is_bulk)
     return true;
 }
 
+bool sync_send(
+    struct core *core, const struct peer *peer, const struct message *message, bool is_bulk)
+{
+    crdt_buffer_clear(&core->scratch);
+    if (message_write(&core->scratch, message) == CRDT_OK
+        && send_scratch(core, peer, is_bulk || core->scratch.size > FRAME_CONTROL_BYTES_MAX))
+        return true;
+    core_refuse(core, REFUSED_MEMORY, peer);
+    return false;
+}
+
 /* Sends a message. What is lost for lack of memory is said again with the next
  * heartbeat. */
 static void send_message(struct core *core, const struct peer *peer, const struct message *message)
 {
-    crdt_buffer_clear(&core->scratch);
-    if (message_write(&core->scratch, message) != CRDT_OK
-        || !sync_send_scratch(core, peer, false))
-        core_refuse(core, REFUSED_MEMORY, peer);
+    (void)!sync_send(core, peer, message, false);
 }
 
 /* Hashing the state takes time in proportion to its size, and the loop waits. */
@@ -332,7 +340,7 @@ static void take_ack(struct core *core, struct peer *peer, struct crdt_bytes sum
 void sync_frame(struct core *core, const struct core_input *input)
 {
     struct peer *peer = core_peer_by_link(core, input->link);
-    if (peer == NULL || core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING)
+    if (peer == NULL || !core_is_running(core))
         return;
     peer->heard_us = core->now_us;
     struct message message;
@@ -353,6 +361,15 @@ void sync_frame(struct core *core, const struct core_input *input)
         break;
     case MESSAGE_ACK:
         take_ack(core, peer, message.as.ack.summary);
+        break;
+    case MESSAGE_OFFER:
+        join_offered(core, peer, &message.as.offer);
+        break;
+    case MESSAGE_ASK:
+        offer_asked(core, peer, &message.as.ask);
+        break;
+    case MESSAGE_PART:
+        join_take_part(core, peer, &message.as.part);
         break;
     }
 }

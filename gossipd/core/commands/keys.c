@@ -109,6 +109,31 @@ static enum crdt_status walk(struct call *call, const struct filter *filter,
     return status;
 }
 
+/* A cursor is a position, and above it the epoch of the document that it is a
+ * position in. Below 2^63, for clients that read it as a signed number. */
+#define CURSOR_POSITION_BITS 48
+#define CURSOR_EPOCH_MASK 0x7fffu
+
+static uint64_t cursor_epoch(const struct call *call)
+{
+    return call->environment->scan_epoch & CURSOR_EPOCH_MASK;
+}
+
+static uint64_t make_cursor(const struct call *call, uint64_t position)
+{
+    return position == 0 ? 0 : cursor_epoch(call) << CURSOR_POSITION_BITS | position;
+}
+
+/* A walk begun in another document begins anew: what it had seen may come again,
+ * but nothing is missed. */
+static uint64_t cursor_position(const struct call *call, uint64_t cursor)
+{
+    if (cursor == 0 || cursor >> CURSOR_POSITION_BITS != cursor_epoch(call)) {
+        return CRDT_ITERATOR_START;
+    }
+    return cursor & ((UINT64_C(1) << CURSOR_POSITION_BITS) - 1);
+}
+
 /* The head of an array tells its length, so the walk is done twice: the
  * document does not change in between. */
 static enum crdt_status walk_reply(
@@ -119,7 +144,7 @@ static enum crdt_status walk_reply(
     char digits[NUMBER_TEXT_BYTES];
     enum crdt_status status = walk(call, filter, NULL, &end, &count);
     if (status == CRDT_OK && has_cursor) {
-        size_t size = number_format_unsigned(end, digits);
+        size_t size = number_format_unsigned(make_cursor(call, end), digits);
         status = resp_array(call->reply, 2);
         if (status == CRDT_OK) {
             status = resp_bulk(call->reply, (struct crdt_bytes){digits, size});
@@ -150,15 +175,15 @@ static bool parse_cursor(struct crdt_bytes text, uint64_t *ret_cursor)
         }
         cursor = cursor * 10 + digit;
     }
-    *ret_cursor = cursor == 0 ? CRDT_ITERATOR_START : cursor;
+    *ret_cursor = cursor;
     return text.size > 0;
 }
 
 enum crdt_status keys_scan(struct call *call)
 {
     struct filter filter = {.count = 10};
-    uint64_t position;
-    if (!parse_cursor(call->arguments[1], &position)) {
+    uint64_t cursor;
+    if (!parse_cursor(call->arguments[1], &cursor)) {
         return call_error(call, "ERR invalid cursor");
     }
     for (size_t i = 2; i < call->argument_count; i += 2) {
@@ -184,5 +209,5 @@ enum crdt_status keys_scan(struct call *call)
             return call_syntax_error(call);
         }
     }
-    return walk_reply(call, &filter, position, true);
+    return walk_reply(call, &filter, cursor_position(call, cursor), true);
 }
