@@ -302,8 +302,13 @@ static enum exit_code say_report(enum verify_result result, const struct verify_
         fprintf(stderr, "gossipctl: %s\n", failure->text);
         return result == VERIFY_BROKEN ? EXIT_NOT : EXIT_NO_ANSWER;
     }
-    printf("whole:  %" PRIu64 " batches, %" PRIu64 " operations, %" PRIu64 " feeds\ndigest: ",
+    printf("whole:  %" PRIu64 " batches, %" PRIu64 " operations, %" PRIu64 " feeds",
         report->batches, report->operations, report->feeds);
+    if (report->dropped_feeds > 0) {
+        printf("; of %" PRIu64 " the oldest batches were dropped, a snapshot has them",
+            report->dropped_feeds);
+    }
+    printf("\ndigest: ");
     print_hash(report->digest.context, " ");
     print_hash(report->digest.heads, " ");
     print_hash(report->digest.state, "\n");

@@ -8,6 +8,7 @@
 
 #include "gossipd/host/database.h"
 #include "gossipd/host/identity.h"
+#include "gossipd/host/verify_snapshot.h"
 #include "gossipd/limits.h"
 
 #define WHAT_TO_DO "keep a copy of this store, then restore a backup with `gossipctl restore`, " \
@@ -33,6 +34,9 @@ struct verifier {
     sqlite3 *handle;
     sqlite3_stmt *rows;
     struct crdt_document *document;
+    struct verify_base base;
+    struct tips_table chain; /* the newest row of every feed so far                 */
+    bool is_compared;        /* the snapshot with what the rows before it make       */
     uint8_t cluster_id[CRDT_HASH_BYTES];
     struct verify_report report;
     struct failure *failure;
@@ -60,6 +64,15 @@ static enum verify_result say_row(struct verifier *verifier, const char *what)
         (int64_t)sqlite3_column_int64(rows, COLUMN_FIRST),
         (int64_t)sqlite3_column_int64(rows, COLUMN_LAST), what, WHAT_TO_DO);
     return VERIFY_BROKEN;
+}
+
+/* The same for what is wrong with the snapshot. */
+static enum verify_result say_base(
+    struct verifier *verifier, enum verify_result result, const struct failure *what)
+{
+    failure_say(verifier->failure, "%s: %s%s%s", verifier->path, what->text,
+        result == VERIFY_BROKEN ? "; " : "", result == VERIFY_BROKEN ? WHAT_TO_DO : "");
+    return result;
 }
 
 static bool is_busy(int code)
@@ -161,26 +174,23 @@ static bool columns_agree(sqlite3_stmt *rows, const struct crdt_batch *batch)
         column_is(rows, COLUMN_HEAD, batch->head, CRDT_HASH_BYTES);
 }
 
-/* The place of a batch in its feed; NULL when it is the right one. */
+/* The place of a batch in its feed; NULL when it is the right one. What is below
+ * the floor may be missing, the oldest first. */
 static const char *chain_fault(const struct verifier *verifier, const struct crdt_batch *batch)
 {
     static const uint8_t none[CRDT_HASH_BYTES];
-    const uint8_t *head = none;
-    struct crdt_feed feed = {.seq = 0};
-    for (size_t i = crdt_feed_count(verifier->document); i > 0 && head == none; i--) {
-        feed = crdt_feed_at(verifier->document, i - 1);
-        bool is_same = feed.origin.generation == batch->origin.generation &&
-            memcmp(feed.origin.key, batch->origin.key, CRDT_KEY_BYTES) == 0;
-        head = is_same ? feed.head : none;
-    }
-    uint64_t seq = head == none ? 0 : feed.seq;
+    const struct tip *before = tips_table_find(&verifier->chain, &batch->origin);
+    uint64_t seq = before != NULL ? before->batch.last_seq : 0;
     if (batch->first_seq <= seq) {
         return "an earlier row of this feed has these operations already";
     }
     if (batch->first_seq > seq + 1) {
-        return "operations of this feed before it are missing";
+        return batch->first_seq - 1 <= verify_base_floor(&verifier->base, &batch->origin)
+            ? NULL
+            : "operations of this feed before it are missing";
     }
-    return memcmp(batch->previous, head, CRDT_HASH_BYTES) == 0
+    return memcmp(batch->previous, before != NULL ? before->batch.head : none,
+               CRDT_HASH_BYTES) == 0
         ? NULL
         : "its previous head is not the head of the row before it in this feed";
 }
@@ -211,6 +221,32 @@ static enum verify_result say_status(struct verifier *verifier, enum crdt_status
     return say_row(verifier, text);
 }
 
+/* Where the log is whole the rows make the state; else the snapshot has what came
+ * before its place. */
+static bool is_log_whole(const struct verifier *verifier)
+{
+    return verifier->base.floor_count == 0;
+}
+
+static bool is_to_merge(const struct verifier *verifier)
+{
+    return is_log_whole(verifier) ||
+        sqlite3_column_int64(verifier->rows, COLUMN_PLACE) > verifier->base.snapshot.place;
+}
+
+/* Once every row up to the snapshot's place is in, both must be the same. */
+static enum verify_result compare_snapshot(struct verifier *verifier)
+{
+    if (verifier->is_compared || !verifier->base.has_snapshot || !is_log_whole(verifier)) {
+        return VERIFY_WHOLE;
+    }
+    verifier->is_compared = true;
+    struct failure what = {{0}};
+    enum verify_result result =
+        verify_base_compare(&verifier->base, verifier->document, &what);
+    return result == VERIFY_WHOLE ? result : say_base(verifier, result, &what);
+}
+
 static enum verify_result check_row(struct verifier *verifier)
 {
     sqlite3_stmt *rows = verifier->rows;
@@ -235,9 +271,15 @@ static enum verify_result check_row(struct verifier *verifier)
     if (!is_signed(verifier, &batch)) {
         return say_row(verifier, "its signature is not its origin's");
     }
-    status = crdt_batch_check(verifier->document, &batch, &missing);
+    if (is_to_merge(verifier)) {
+        status = crdt_batch_check(verifier->document, &batch, &missing);
+        if (status == CRDT_OK) {
+            status = crdt_merge(verifier->document, bytes);
+        }
+    }
     if (status == CRDT_OK) {
-        status = crdt_merge(verifier->document, bytes);
+        status = tips_table_put(
+            &verifier->chain, &batch, sqlite3_column_blob(rows, COLUMN_SIGNATURE));
     }
     if (status != CRDT_OK) {
         return say_status(verifier, status, &missing);
@@ -269,7 +311,13 @@ static enum verify_result check_rows(struct verifier *verifier,
         return say(verifier, VERIFY_BROKEN, "a database, but no store of gossipd");
     }
     while ((code = sqlite3_step(verifier->rows)) == SQLITE_ROW) {
-        enum verify_result result = check_row(verifier);
+        enum verify_result result = VERIFY_WHOLE;
+        if (sqlite3_column_int64(verifier->rows, COLUMN_PLACE) > verifier->base.snapshot.place) {
+            result = compare_snapshot(verifier);
+        }
+        if (result == VERIFY_WHOLE) {
+            result = check_row(verifier);
+        }
         if (result != VERIFY_WHOLE) {
             return result;
         }
@@ -278,18 +326,37 @@ static enum verify_result check_rows(struct verifier *verifier,
         }
     }
     return code == SQLITE_DONE
-        ? VERIFY_WHOLE
+        ? compare_snapshot(verifier)
         : say(verifier, VERIFY_BROKEN, "its rows cannot be read to the end; " WHAT_TO_DO);
 }
 
-/* As the core opens it for replay, but under no key, so that no feed is its own. */
+/* As the core opens it for replay, but under no key, so that no feed is its own.
+ * The snapshot is looked at in any case; where batches were dropped, it is what the
+ * others are merged into. */
 static enum verify_result open_document(struct verifier *verifier)
 {
     struct crdt_options options;
+    struct crdt_document *loaded = NULL;
+    struct failure what = {{0}};
     crdt_options_init(&options);
     options.generation = 0;
     options.keep_log = false;
     options.pending_bytes_max = 0;
+    enum verify_result result = verify_base_read(verifier->handle, &verifier->base, &what);
+    if (result == VERIFY_WHOLE && verifier->base.has_snapshot) {
+        result = verify_base_check(
+            &verifier->base, &options, verifier->cluster_id, &loaded, &what);
+    }
+    if (result != VERIFY_WHOLE) {
+        return say_base(verifier, result, &what);
+    }
+    verifier->report.dropped_feeds = verifier->base.floor_count;
+    verifier->chain.memory = verifier->base.tips.memory;
+    if (!is_log_whole(verifier)) {
+        verifier->document = loaded;
+        return VERIFY_WHOLE;
+    }
+    crdt_close(loaded);
     return crdt_open(&options, &verifier->document) == CRDT_OK
         ? VERIFY_WHOLE
         : say(verifier, VERIFY_CANNOT, "out of memory");
@@ -331,6 +398,10 @@ enum verify_result verify_store(const char *path,
     enum verify_result result = check_all(&verifier, progress, context);
     sqlite3_finalize(verifier.rows);
     crdt_close(verifier.document);
+    if (verifier.chain.memory.reallocate != NULL) {
+        tips_table_close(&verifier.chain);
+    }
+    verify_base_close(&verifier.base);
     if (result == VERIFY_WHOLE) {
         *ret_report = verifier.report;
     }

@@ -1,5 +1,8 @@
-/* Looks at a store nobody uses: is every batch there, signed by its origin,
- * chained to the one before, and stored behind all that it depends on?
+/* Looks at a store nobody uses: is every batch above the floor there, signed by
+ * its origin, chained to the one before? Where nothing was dropped: is it stored
+ * behind all that it depends on, and is the newest snapshot what the batches make?
+ * Where something was: does the newest snapshot have it, signed tip by signed tip,
+ * and do the batches behind it fit?
  *
  * Only reads. Trusts nothing in the file but SQLite's own format.
  */
@@ -14,6 +17,7 @@ struct verify_report {
     uint64_t batches;
     uint64_t operations;
     uint64_t feeds;
+    uint64_t dropped_feeds;     /* so many have lost batches to the floor          */
     struct crdt_digest digest;  /* of the document after all batches            */
     uint8_t key[CRDT_KEY_BYTES]; /* of the node that wrote the store; zeros when
                                   * it does not say                             */

@@ -70,6 +70,13 @@ static void append(uint64_t number, uint64_t first, enum core_durability durabil
     ck_assert(store_append(store, &output, durability));
 }
 
+static bool send_fetch(uint64_t id, const struct crdt_dot *from, size_t bytes_max)
+{
+    const struct core_output output = {
+        .kind = CORE_FETCH, .number = id, .from = *from, .bytes_max = bytes_max};
+    return store_send(store, &output);
+}
+
 /* Waits until everything up to `number` is reported. */
 static void wait_stored(uint64_t number)
 {
@@ -152,11 +159,11 @@ START_TEST(after_a_failure_all_that_waits_fails_and_later_rows_do_not)
     struct crdt_dot from = {.seq = 1};
     memset(from.origin.key, 0xaa, sizeof from.origin.key);
     from.origin.generation = UINT64_C(0xfedcba9876543210);
-    ck_assert(store_fetch(store, 7, &from, 1000));
+    ck_assert(send_fetch(7, &from, 1000));
     news = take();
-    ck_assert_uint_eq(news.fetched->row_count, 1);
-    ck_assert_uint_eq(news.fetched->rows[0].signature[0], 4);
-    fetched_free(news.fetched);
+    ck_assert_uint_eq(news.errands->fetched->row_count, 1);
+    ck_assert_uint_eq(news.errands->fetched->rows[0].signature[0], 4);
+    errand_free(news.errands);
 }
 END_TEST
 
@@ -168,16 +175,16 @@ START_TEST(a_fetch_sees_what_was_appended_before_it)
     for (uint64_t i = 1; i <= 3; i++) {
         append(i, i, CORE_EVERYSEC);
     }
-    ck_assert(store_fetch(store, 9, &from, 1000));
+    ck_assert(send_fetch(9, &from, 1000));
     struct store_news news = take();
-    while (news.fetched == NULL) {
+    while (news.errands == NULL) {
         news = take();
     }
-    ck_assert_uint_eq(news.fetched->id, 9);
-    ck_assert(news.fetched->is_ok);
-    ck_assert_uint_eq(news.fetched->row_count, 2);
-    ck_assert_mem_eq(news.fetched->rows[1].batch.data, "batch aa 000003-000003", 22);
-    fetched_free(news.fetched);
+    ck_assert_uint_eq(news.errands->id, 9);
+    ck_assert(news.errands->fetched->is_ok);
+    ck_assert_uint_eq(news.errands->fetched->row_count, 2);
+    ck_assert_mem_eq(news.errands->fetched->rows[1].batch.data, "batch aa 000003-000003", 22);
+    errand_free(news.errands);
 }
 END_TEST
 
@@ -192,13 +199,13 @@ START_TEST(a_fetch_sees_rows_of_more_than_one_transaction)
         output.bytes = (struct crdt_bytes){large, sizeof large};
         ck_assert(store_append(store, &output, CORE_NO));
     }
-    ck_assert(store_fetch(store, 1, &from, 1));
+    ck_assert(send_fetch(1, &from, 1));
     struct store_news news = take();
-    while (news.fetched == NULL) {
+    while (news.errands == NULL) {
         news = take();
     }
-    ck_assert_uint_eq(news.fetched->row_count, 1);
-    fetched_free(news.fetched);
+    ck_assert_uint_eq(news.errands->fetched->row_count, 1);
+    errand_free(news.errands);
 }
 END_TEST
 
@@ -212,15 +219,15 @@ START_TEST(stopping_makes_what_waits_durable)
     struct crdt_dot from = {.seq = 1};
     memset(from.origin.key, 0xaa, sizeof from.origin.key);
     from.origin.generation = UINT64_C(0xfedcba9876543210);
-    ck_assert(store_fetch(store, 1, &from, 100000));
+    ck_assert(send_fetch(1, &from, 100000));
     while (sem_trywait(&news_came) == 0) {
     }
     struct store_news news = {0};
-    while (news.fetched == NULL) {
+    while (news.errands == NULL) {
         store_take(store, &news);
     }
-    ck_assert_uint_eq(news.fetched->row_count, 50);
-    fetched_free(news.fetched);
+    ck_assert_uint_eq(news.errands->fetched->row_count, 50);
+    errand_free(news.errands);
 }
 END_TEST
 
