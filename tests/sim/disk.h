@@ -65,6 +65,7 @@ struct disk_work {
     struct crdt_document *joined;  /* durable, not yet reported                 */
     struct core_drop drop;         /* of a DROP; `feeds` is owned               */
     bool has_more;
+    bool is_over;      /* the log passed all measure when the last DROPs had ended */
     uint64_t staged_us;            /* when the newest STAGED comes              */
 };
 

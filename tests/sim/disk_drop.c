@@ -96,7 +96,7 @@ static size_t disk_drops(struct simulator *sim, size_t node)
             return rows;
         struct core_drop_head *head = &dropping.heads[chosen];
         struct disk_item *item = &disk->items[head->place];
-        invariants_dropped(sim, node, item, bytes);
+        invariants_dropped(sim, node, item);
         bytes -= item->size;
         if (disk->floor.seq[item->feed] < item->last_seq)
             disk->floor.seq[item->feed] = item->last_seq;
@@ -144,7 +144,7 @@ void disk_floor(const struct simulator *sim, const struct disk *disk, struct crd
 
 void disk_dropped(struct simulator *sim, const struct event *event)
 {
-    const struct disk *disk = &sim->nodes[event->node].disk;
+    struct disk *disk = &sim->nodes[event->node].disk;
     /* The host tells of a join before it tells of the floor that this has raised. */
     if (disk->work.joined != NULL) {
         struct event later = *event;
@@ -160,6 +160,10 @@ void disk_dropped(struct simulator *sim, const struct event *event)
         .size = disk_log_bytes(disk, 0, disk->reported),
         .has_more = event->is_ok && disk->work.has_more,
         .reason = event->is_ok ? NULL : "disk full" };
+    /* Not a sum: it may pass the largest number. */
+    if (event->is_ok && !input.has_more)
+        disk->work.is_over = input.size > sim->log_bytes_max
+            && input.size - sim->log_bytes_max > sim->unacked_bytes_max;
     simulator_trace(sim, "n%zu DROPPED %llu %s%s", event->node + 1,
         (unsigned long long)event->number, event->is_ok ? "ok" : "failed",
         input.has_more ? ", not all" : "");

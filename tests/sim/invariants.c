@@ -100,6 +100,9 @@ static bool invariants_context(struct simulator *sim, size_t node, struct vector
     struct node *self = &sim->nodes[node];
     const struct crdt_document *document = core_document(self->core);
     size_t count = crdt_feed_count(document);
+    if (document != self->document) /* loaded or joined: feeds are numbered anew */
+        self->feed_count = 0;
+    self->document = document;
     *ret_context = (struct vector){ 0 };
     for (size_t i = 0; i < count; i++) {
         struct crdt_feed feed = crdt_feed_at(document, i);
@@ -222,10 +225,9 @@ void invariants_durable(struct simulator *sim, size_t node, const struct disk_it
 {
     if (item->is_mark)
         return;
-    (void)node;
-    size_t origin = registry_origin(&sim->registry, &item->origin);
-    struct known_batch *batch = origin == ORIGIN_COUNT_MAX
-        ? NULL : registry_batch(&sim->registry, origin, item->last_seq);
+    invariants_reported(sim, node, item);
+    struct known_batch *batch = item->feed == ORIGIN_COUNT_MAX
+        ? NULL : registry_batch(&sim->registry, item->feed, item->last_seq);
     if (batch != NULL)
         batch->is_public = true;
 }

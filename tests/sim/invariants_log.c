@@ -90,8 +90,7 @@ static bool is_alone(const struct simulator *sim, size_t node, const struct disk
     return false;
 }
 
-void invariants_dropped(
-    struct simulator *sim, size_t node, const struct disk_item *item, uint64_t log_bytes)
+void invariants_dropped(struct simulator *sim, size_t node, const struct disk_item *item)
 {
     const struct node *self = &sim->nodes[node];
     const char *label = simulator_label(sim, item->feed).text;
@@ -104,10 +103,7 @@ void invariants_dropped(
     if (!lags && item->last_seq > self->context.seq[item->feed])
         simulator_fail(sim, "n%zu: I6: drops %s %llu, which it has not applied", node + 1,
             label, seq);
-    /* Not `>`: the addition may pass the largest number. */
-    bool is_within = log_bytes <= sim->log_bytes_max
-        || log_bytes - sim->log_bytes_max <= sim->unacked_bytes_max;
-    if (!is_useless && is_within && sim->is_model_exact && is_alone(sim, node, item))
+    if (!is_useless && !self->disk.work.is_over && sim->is_model_exact && is_alone(sim, node, item))
         simulator_fail(sim, "n%zu: I6: drops %s %llu, which nobody else has, within its budget",
             node + 1, label, seq);
 }

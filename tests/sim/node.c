@@ -142,6 +142,7 @@ void node_start(struct simulator *sim, size_t node)
     self->self = ORIGIN_COUNT_MAX;
     self->context = (struct vector){ 0 };
     self->feed_count = 0;
+    self->document = NULL;
     oracle_reset(&self->oracle);
     self->monotonic_offset_us = simulator_random(sim, 1000000000);
     node_open(sim, node);

@@ -51,6 +51,7 @@ struct node {
     struct oracle oracle;
     size_t feeds[ORIGIN_COUNT_MAX]; /* feed index -> origin                     */
     size_t feed_count;
+    const struct crdt_document *document; /* that the feeds are of              */
 };
 
 void node_start(struct simulator *sim, size_t node);
