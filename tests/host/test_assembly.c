@@ -1,0 +1,576 @@
+/* Snapshots built aside, and joins: from real batches with real signatures, into
+ * a real store, compared with a document that has merged the same. */
+#include "gossipd/host/assembly.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gossipd/host/counting.h"
+#include "gossipd/host/database_floor.h"
+#include "gossipd/host/database_snapshot.h"
+#include "gossipd/host/database_stage.h"
+#include "gossipd/host/draft.h"
+#include "gossipd/host/import.h"
+#include "gossipd/host/tips_table.h"
+#include "gossipd/host/verify.h"
+#include "gossipd/limits.h"
+#include "tests/host/feeds.h"
+#include "tests/host/support.h"
+#include "tests/support/runner.h"
+
+static struct counting_memory counting;
+static struct crdt_memory memory;
+static struct database *database;
+static struct feeds_node a, b;  /* who write                                        */
+static struct feeds_node here;  /* has merged all that this store got               */
+static struct choice choice;
+static struct failure failure;
+static atomic_bool is_given_up;
+static uint64_t newest_number;
+
+static struct database *open_store(const char *file)
+{
+    struct database *opened = NULL;
+    struct database_facts facts;
+    ck_assert_msg(database_open(support_path(file), SUPPORT_VFS, feeds_cluster_id,
+                      here.identity.key, &opened, &facts, &failure), "%s", failure.text);
+    return opened;
+}
+
+static void setup(void)
+{
+    bool is_fixed = false;
+    memory = counting_hook(&counting);
+    choice = choice_from_seed(choice_seed("assembly", &is_fixed));
+    support_directory();
+    support_vfs_register();
+    feeds_node_open(&a, 1);
+    feeds_node_open(&b, 2);
+    feeds_node_open(&here, 3);
+    newest_number = 0;
+    database = open_store("store.db");
+}
+
+static void teardown(void)
+{
+    database_close(database);
+    feeds_node_close(&a);
+    feeds_node_close(&b);
+    feeds_node_close(&here);
+    support_remove();
+    ck_assert_uint_eq(counting_used(&counting), 0);
+}
+
+static void put_output(struct database *into, const struct core_output *output)
+{
+    struct row *row = row_new(&memory, output, CORE_ALWAYS);
+    ck_assert_msg(database_write(into, row, 1, true, &failure) == DATABASE_DONE, "%s",
+        failure.text);
+    row_free(&memory, row);
+}
+
+/* Lets `node` write and the store have it; `reader`, which may be NULL, merges. */
+static void put(struct database *into, struct feeds_node *node, struct feeds_node *reader)
+{
+    struct core_output output = feeds_write(node, &choice, ++newest_number);
+    put_output(into, &output);
+    if (reader != NULL && reader != node) {
+        feeds_merge(reader, output.bytes);
+    }
+}
+
+static void put_some(size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct feeds_node *writers[] = {&a, &b, &here};
+        put(database, writers[choice_below(&choice, 3)], &here);
+    }
+}
+
+static void place(struct database *in, uint64_t number)
+{
+    const struct core_output output = {.kind = CORE_SNAPSHOT, .number = number};
+    put_output(in, &output);
+}
+
+static struct assembly_order order_of(const char *file, uint64_t number, bool is_join)
+{
+    struct assembly_order order = {.path = support_path(file), .vfs = SUPPORT_VFS,
+        .number = number, .is_join = is_join, .options = feeds_options(), .memory = memory,
+        .fd = draft_open(support_path(file)), .is_given_up = &is_given_up};
+    ck_assert_int_ge(order.fd, 0);
+    order.options.memory = memory;
+    memcpy(order.cluster_id, feeds_cluster_id, sizeof order.cluster_id);
+    return order;
+}
+
+static enum import_result bring_in(struct database *into, const struct assembly_order *order,
+    const struct assembly *assembly)
+{
+    struct import_order import_order = {.number = order->number,
+        .snapshot = assembly->snapshot, .raised = assembly->raised,
+        .raised_count = assembly->raised_count, .is_join = order->is_join};
+    memcpy(import_order.joined, assembly->joined, CRDT_HASH_BYTES);
+    struct import *import = import_new(&memory, &import_order, order->fd);
+    enum import_result result = IMPORT_MORE;
+    while (result == IMPORT_MORE) {
+        result = import_step(import, into, &failure);
+    }
+    import_free(import);
+    return result;
+}
+
+/* Builds a snapshot of a store and brings it in. */
+static void make_snapshot(struct database *of, const char *file, uint64_t number)
+{
+    struct assembly assembly;
+    place(of, number);
+    struct assembly_order order = order_of(file, number, false);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    ck_assert_ptr_null(assembly.document);
+    ck_assert_int_eq(bring_in(of, &order, &assembly), IMPORT_DONE);
+    assembly_close(&assembly);
+}
+
+static void expect_newest(struct database *in, struct crdt_buffer wanted)
+{
+    struct database_snapshot newest;
+    struct crdt_buffer bytes;
+    crdt_buffer_init(&bytes, NULL);
+    ck_assert(database_snapshot_newest(database_handle(in), &newest));
+    ck_assert(database_snapshot_read(database_handle(in), &newest, &bytes, &failure));
+    ck_assert_uint_eq(bytes.size, wanted.size);
+    ck_assert_mem_eq(bytes.data, wanted.data, bytes.size);
+    ck_assert_mem_eq(newest.hash, bytes.data + bytes.size - CRDT_HASH_BYTES, CRDT_HASH_BYTES);
+    crdt_buffer_close(&bytes);
+    crdt_buffer_close(&wanted);
+}
+
+/* The newest tips name every feed of the reference, signed. */
+static void expect_tips(struct database *in, const struct feeds_node *reference)
+{
+    struct database_snapshot newest;
+    struct crdt_buffer bytes;
+    struct tips_table table;
+    crdt_buffer_init(&bytes, NULL);
+    tips_table_init(&table, &memory);
+    ck_assert(database_snapshot_newest(database_handle(in), &newest));
+    ck_assert(database_snapshot_tips(database_handle(in), &newest, &bytes, &failure));
+    ck_assert_int_eq(tips_table_put_row(&table, crdt_buffer_bytes(&bytes)), CRDT_OK);
+    ck_assert(tips_table_fits(&table, reference->document));
+    for (size_t i = 0; i < table.count; i++) {
+        ck_assert(tip_is_signed(&table.tips[i], feeds_cluster_id));
+    }
+    tips_table_close(&table);
+    crdt_buffer_close(&bytes);
+}
+
+static void expect_whole(const char *file)
+{
+    struct verify_report report;
+    enum verify_result result =
+        verify_store(support_path(file), NULL, NULL, &report, NULL, &failure);
+    ck_assert_msg(result == VERIFY_WHOLE, "%s", failure.text);
+}
+
+START_TEST(what_is_built_aside_has_the_bytes_of_the_live_document)
+{
+    for (uint64_t number = 1; number <= 6; number++) {
+        put_some(choice_below(&choice, 60));
+        make_snapshot(database, "store.db", number);
+        expect_newest(database, feeds_snapshot(&here));
+        expect_tips(database, &here);
+    }
+    database_close(database);
+    database = NULL;
+    expect_whole("store.db");
+}
+END_TEST
+
+START_TEST(batches_behind_the_place_wait_for_the_next_snapshot)
+{
+    struct assembly assembly;
+    put_some(40);
+    struct crdt_buffer wanted = feeds_snapshot(&here);
+    place(database, 1);
+    put_some(10);
+    struct assembly_order order = order_of("store.db", 1, false);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_DONE);
+    assembly_close(&assembly);
+    expect_newest(database, wanted);
+    make_snapshot(database, "store.db", 2);
+    expect_newest(database, feeds_snapshot(&here));
+}
+END_TEST
+
+/* ---- Beside a writer -------------------------------------------------------------- */
+
+struct beside {
+    struct assembly_order order;
+    struct assembly assembly;
+    struct failure failure;
+    bool is_built;
+    atomic_bool has_ended;
+};
+
+static void *build_beside(void *context)
+{
+    struct beside *beside = context;
+    beside->is_built = assembly_build(&beside->order, &beside->assembly, &beside->failure);
+    atomic_store(&beside->has_ended, true);
+    return NULL;
+}
+
+START_TEST(a_writer_goes_on_while_a_snapshot_is_built_and_its_log_stays_short)
+{
+    static uint8_t large[300000];
+    struct beside beside = {.is_built = false};
+    pthread_t thread;
+    struct stat facts;
+    put_some(3000);
+    struct crdt_buffer wanted = feeds_snapshot(&here);
+    place(database, 1);
+    beside.order = order_of("store.db", 1, false);
+    ck_assert_int_eq(pthread_create(&thread, NULL, build_beside, &beside), 0);
+    uint64_t written = 0;
+    while (!atomic_load(&beside.has_ended) || written < 100) {
+        newest_number++;
+        struct core_output output =
+            support_store(newest_number, 0xee, newest_number, newest_number);
+        output.bytes = (struct crdt_bytes){large, sizeof large};
+        put_output(database, &output);
+        written++;
+    }
+    pthread_join(thread, NULL);
+    ck_assert_msg(beside.is_built, "%s", beside.failure.text);
+    ck_assert_int_eq(bring_in(database, &beside.order, &beside.assembly), IMPORT_DONE);
+    assembly_close(&beside.assembly);
+    expect_newest(database, wanted);
+    ck_assert_int_eq(stat(support_path("store.db-wal"), &facts), 0);
+    /* 1000 pages and a transaction or two, where 100 transactions are 30 MB. */
+    ck_assert_int_lt(facts.st_size, 20 << 20);
+}
+END_TEST
+
+START_TEST(a_build_that_is_given_up_leaves_nothing)
+{
+    struct assembly assembly;
+    put_some(20);
+    place(database, 1);
+    struct assembly_order order = order_of("store.db", 1, false);
+    atomic_store(&is_given_up, true);
+    ck_assert(!assembly_build(&order, &assembly, &failure));
+    atomic_store(&is_given_up, false);
+    ck_assert_str_eq(failure.text, "the node stops");
+    close(order.fd);
+}
+END_TEST
+
+/* ---- Joins ------------------------------------------------------------------------ */
+
+/* A peer's store, whose node `b` has written what nobody else has. */
+static struct crdt_buffer peer_bytes, peer_tips;
+static struct core_snapshot peer_snapshot;
+
+static void peer_make(size_t count)
+{
+    struct database *peer = open_store("peer.db");
+    struct database_snapshot newest;
+    uint64_t number = newest_number;
+    for (size_t i = 0; i < count; i++) {
+        put(peer, &b, NULL);
+    }
+    make_snapshot(peer, "peer.db", 1);
+    crdt_buffer_init(&peer_bytes, NULL);
+    crdt_buffer_init(&peer_tips, NULL);
+    ck_assert(database_snapshot_newest(database_handle(peer), &newest));
+    ck_assert(database_snapshot_read(database_handle(peer), &newest, &peer_bytes, &failure));
+    ck_assert(database_snapshot_tips(database_handle(peer), &newest, &peer_tips, &failure));
+    peer_snapshot = (struct core_snapshot){
+        .bytes = newest.bytes, .parts = 2, .tips = crdt_buffer_bytes(&peer_tips)};
+    memcpy(peer_snapshot.hash, newest.hash, CRDT_HASH_BYTES);
+    newest_number = number;
+    database_close(peer);
+}
+
+static void peer_free(void)
+{
+    crdt_buffer_close(&peer_bytes);
+    crdt_buffer_close(&peer_tips);
+}
+
+static void stage_part(uint64_t part)
+{
+    size_t half = peer_bytes.size / 2;
+    const struct crdt_bytes bytes = part == 0
+        ? (struct crdt_bytes){peer_bytes.data, half}
+        : (struct crdt_bytes){peer_bytes.data + half, peer_bytes.size - half};
+    bool is_next = false;
+    ck_assert(database_stage_add(
+        database_handle(database), &peer_snapshot, part, bytes, &is_next));
+}
+
+static void stage_all(void)
+{
+    stage_part(0);
+    stage_part(1);
+}
+
+static uint64_t floor_of(const struct feeds_node *node)
+{
+    struct crdt_origin origin = crdt_self(node->document);
+    uint64_t seq = 0;
+    ck_assert(database_floor_of(database_handle(database), &origin, &seq));
+    return seq;
+}
+
+static size_t count_of(const char *sql)
+{
+    int64_t number = 0;
+    ck_assert(sql_number(sql_prepare(database_handle(database), sql), &number));
+    return (size_t)number;
+}
+
+/* Tries the join, which must fail for this reason and change nothing. */
+static void expect_refused(const char *reason)
+{
+    struct assembly assembly;
+    size_t snapshots = count_of("SELECT count(*) FROM snapshot WHERE bytes IS NOT NULL");
+    place(database, 9);
+    struct assembly_order order = order_of("store.db", 9, true);
+    ck_assert(!assembly_build(&order, &assembly, &failure));
+    ck_assert_msg(strstr(failure.text, reason) != NULL, "%s", failure.text);
+    close(order.fd);
+    ck_assert_uint_eq(floor_of(&b), 0);
+    ck_assert_uint_eq(
+        count_of("SELECT count(*) FROM snapshot WHERE bytes IS NOT NULL"), snapshots);
+    peer_free();
+}
+
+START_TEST(a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought)
+{
+    struct assembly assembly;
+    put_some(20);
+    for (int i = 0; i < 10; i++) {
+        put(database, &a, &here);
+    }
+    feeds_node_close(&b);
+    feeds_node_open(&b, 4);
+    peer_make(50);
+    stage_all();
+    place(database, 1);
+    put_some(0);
+    struct assembly_order order = order_of("store.db", 1, true);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    ck_assert_uint_eq(floor_of(&b), 0);
+    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_DONE);
+    ck_assert_uint_eq(floor_of(&b), b.seq);
+    ck_assert_uint_eq(floor_of(&a), 0);
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM stage"), 0);
+    feeds_merge(&here, crdt_buffer_bytes(&peer_bytes));
+    expect_newest(database, feeds_snapshot(&here));
+    expect_tips(database, &here);
+    struct crdt_digest joined, wanted;
+    ck_assert_int_eq(crdt_digest(assembly.document, &joined), CRDT_OK);
+    ck_assert_int_eq(crdt_digest(here.document, &wanted), CRDT_OK);
+    ck_assert_mem_eq(&joined, &wanted, sizeof wanted);
+    assembly_close(&assembly);
+    peer_free();
+    /* And the next snapshot stands on it. */
+    put(database, &b, &here);
+    put(database, &here, NULL);
+    make_snapshot(database, "store.db", 2);
+    expect_newest(database, feeds_snapshot(&here));
+    database_close(database);
+    database = NULL;
+    expect_whole("store.db");
+}
+END_TEST
+
+START_TEST(a_join_whose_disk_is_full_at_the_end_has_not_happened)
+{
+    struct assembly assembly;
+    put(database, &a, &here);
+    peer_make(10);
+    stage_all();
+    place(database, 1);
+    struct assembly_order order = order_of("store.db", 1, true);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    support_disk.is_full = true;
+    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_FAILED);
+    support_disk.is_full = false;
+    assembly_close(&assembly);
+    ck_assert_uint_eq(floor_of(&b), 0);
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM stage"), 1);
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM snapshot WHERE bytes IS NOT NULL"), 0);
+    peer_free();
+}
+END_TEST
+
+START_TEST(staged_bytes_that_were_damaged_are_refused)
+{
+    peer_make(30);
+    peer_bytes.data[peer_bytes.size / 3] ^= 1;
+    stage_all();
+    expect_refused("cannot be merged");
+}
+END_TEST
+
+START_TEST(another_snapshot_than_the_one_offered_is_refused)
+{
+    peer_make(30);
+    peer_snapshot.hash[0] ^= 1;
+    stage_all();
+    expect_refused("not the snapshot that was offered");
+}
+END_TEST
+
+START_TEST(a_tip_that_its_origin_did_not_sign_is_refused)
+{
+    peer_make(30);
+    peer_tips.data[peer_tips.size - 1] ^= 1;
+    stage_all();
+    expect_refused("not signed by its origin");
+}
+END_TEST
+
+START_TEST(a_snapshot_that_holds_more_than_its_tips_prove_is_refused)
+{
+    struct tips_table none;
+    peer_make(30);
+    tips_table_init(&none, &memory);
+    crdt_buffer_clear(&peer_tips);
+    ck_assert_int_eq(tips_write(&peer_tips, none.tips, 0), CRDT_OK);
+    peer_snapshot.tips = crdt_buffer_bytes(&peer_tips);
+    stage_all();
+    expect_refused("do not prove");
+}
+END_TEST
+
+START_TEST(a_snapshot_of_which_a_part_is_missing_is_refused)
+{
+    peer_make(30);
+    stage_part(0);
+    expect_refused("only 1 of 2 parts are staged");
+}
+END_TEST
+
+START_TEST(without_anything_staged_there_is_no_join)
+{
+    put(database, &a, &here);
+    crdt_buffer_init(&peer_bytes, NULL);
+    crdt_buffer_init(&peer_tips, NULL);
+    expect_refused("nothing is staged");
+}
+END_TEST
+
+/* ---- What verify says ------------------------------------------------------------- */
+
+/* Breaks a store that has a floor by a statement, and verifies it. */
+static void expect_broken(const char *sql, const char *reason)
+{
+    struct verify_report report;
+    struct core_drop_feed feed = {.stable = 20, .cap = 20};
+    bool has_more = false;
+    for (int i = 0; i < 30; i++) {
+        put(database, &a, &here);
+    }
+    make_snapshot(database, "store.db", 1);
+    put(database, &a, &here);
+    feed.origin = crdt_self(a.document);
+    feed.stable = feed.cap = a.seq / 2;
+    struct core_drop drop = {.feeds = &feed, .feed_count = 1, .before_ms = UINT64_MAX,
+        .log_bytes_max = UINT64_MAX};
+    ck_assert_int_eq(
+        database_drop(database, &drop, &memory, &has_more, &failure), DATABASE_DONE);
+    ck_assert_int_eq(
+        sqlite3_exec(database_handle(database), sql, NULL, NULL, NULL), SQLITE_OK);
+    database_close(database);
+    database = NULL;
+    enum verify_result result =
+        verify_store(support_path("store.db"), NULL, NULL, &report, NULL, &failure);
+    ck_assert_int_eq(result, reason == NULL ? VERIFY_WHOLE : VERIFY_BROKEN);
+    ck_assert_msg(reason == NULL || strstr(failure.text, reason) != NULL, "%s", failure.text);
+    ck_assert(reason != NULL || report.dropped_feeds == 1);
+}
+
+START_TEST(verify_finds_a_store_with_a_floor_whole)
+{
+    expect_broken("SELECT 1", NULL);
+}
+END_TEST
+
+START_TEST(verify_misses_the_snapshot_that_has_what_was_dropped)
+{
+    expect_broken("DELETE FROM snapshot", "the snapshot that has them is missing");
+}
+END_TEST
+
+START_TEST(verify_misses_a_batch_above_the_floor)
+{
+    expect_broken("DELETE FROM batch WHERE place = (SELECT max(place) - 5 FROM batch)",
+        "operations of this feed before it are missing");
+}
+END_TEST
+
+START_TEST(verify_sees_a_floor_above_the_snapshot)
+{
+    expect_broken("UPDATE floor SET seq = 100000", "it lacks operations whose batches");
+}
+END_TEST
+
+START_TEST(verify_sees_a_damaged_snapshot)
+{
+    expect_broken("UPDATE snapshot_part SET bytes = zeroblob(length(bytes))",
+        "the snapshot cannot be loaded");
+}
+END_TEST
+
+START_TEST(verify_sees_a_whole_log_that_makes_another_snapshot)
+{
+    struct verify_report report;
+    put_some(10);
+    make_snapshot(database, "store.db", 1);
+    put_some(10);
+    ck_assert_int_eq(sqlite3_exec(database_handle(database),
+        "UPDATE snapshot SET place = place + 1", NULL, NULL, NULL), SQLITE_OK);
+    database_close(database);
+    database = NULL;
+    ck_assert_int_eq(verify_store(support_path("store.db"), NULL, NULL, &report, NULL, &failure),
+        VERIFY_BROKEN);
+    ck_assert_msg(strstr(failure.text, "not what its batches make") != NULL, "%s", failure.text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("assembly");
+    TCase *tests = tcase_create("assembly");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, what_is_built_aside_has_the_bytes_of_the_live_document);
+    tcase_add_test(tests, batches_behind_the_place_wait_for_the_next_snapshot);
+    tcase_add_test(tests, a_writer_goes_on_while_a_snapshot_is_built_and_its_log_stays_short);
+    tcase_add_test(tests, a_build_that_is_given_up_leaves_nothing);
+    tcase_add_test(tests, a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought);
+    tcase_add_test(tests, a_join_whose_disk_is_full_at_the_end_has_not_happened);
+    tcase_add_test(tests, staged_bytes_that_were_damaged_are_refused);
+    tcase_add_test(tests, another_snapshot_than_the_one_offered_is_refused);
+    tcase_add_test(tests, a_tip_that_its_origin_did_not_sign_is_refused);
+    tcase_add_test(tests, a_snapshot_that_holds_more_than_its_tips_prove_is_refused);
+    tcase_add_test(tests, a_snapshot_of_which_a_part_is_missing_is_refused);
+    tcase_add_test(tests, without_anything_staged_there_is_no_join);
+    tcase_add_test(tests, verify_finds_a_store_with_a_floor_whole);
+    tcase_add_test(tests, verify_misses_the_snapshot_that_has_what_was_dropped);
+    tcase_add_test(tests, verify_misses_a_batch_above_the_floor);
+    tcase_add_test(tests, verify_sees_a_floor_above_the_snapshot);
+    tcase_add_test(tests, verify_sees_a_damaged_snapshot);
+    tcase_add_test(tests, verify_sees_a_whole_log_that_makes_another_snapshot);
+    suite_add_tcase(suite, tests);
+    return runner_run(suite);
+}
