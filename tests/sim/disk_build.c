@@ -242,7 +242,7 @@ static const char *disk_makes_snapshot(struct simulator *sim, size_t node)
     struct build build = { .sim = sim, .node = node };
     if (disk->work.marked == SIZE_MAX)
         return "a batch before it was not stored";
-    if (disk->is_failing || simulator_chance(sim, 10))
+    if (disk->is_failing || (!sim->is_calm && simulator_chance(sim, 10)))
         return "disk full";
     crdt_buffer_init(&build.bytes, NULL);
     crdt_buffer_init(&build.tips, NULL);

@@ -23,6 +23,19 @@ static unsigned faults_rate(struct simulator *sim, unsigned most)
     return simulator_chance(sim, 2) ? 0 : 1 + (unsigned)simulator_random(sim, most);
 }
 
+/* A run that is about joins: members leave, the others drop at once, and something
+ * happens in the midst of most transfers. */
+static void faults_draw_joins(struct simulator *sim)
+{
+    sim->snapshot_bytes = 500 + simulator_random(sim, 1500);
+    sim->log_bytes_max = simulator_random(sim, 2000);
+    sim->unacked_bytes_max = simulator_random(sim, 20000);
+    sim->faults.weights[FAULT_LEAVE] = 20;
+    sim->faults.weights[FAULT_CRASH_TRANSFER] = 10;
+    sim->faults.weights[FAULT_CRASH_JOIN] = 20;
+    sim->faults.weights[FAULT_OFFERER_GONE] = 10;
+}
+
 void faults_draw(struct simulator *sim)
 {
     struct network *network = &sim->network;
@@ -49,9 +62,11 @@ void faults_draw(struct simulator *sim)
     sim->has_poison = sim->faults.weights[FAULT_POISON] + sim->faults.weights[FAULT_LIE_OFFER]
             + sim->faults.weights[FAULT_LIE_PART]
         > 0;
-    if (sim->snapshot_bytes > 0)
-        sim->faults.weights[FAULT_LEAVE] *= 2;
+    sim->faults.weights[FAULT_LIE_OFFER] *= 3;
+    sim->faults.weights[FAULT_LIE_PART] *= 3;
     sim->faults.weights[FAULT_CLONES] /= 3;
+    if (simulator_chance(sim, 4))
+        faults_draw_joins(sim);
     sim->faults.weights[FAULT_AMNESIA] *= 4; /* seldom possible */
     sim->faults.weights[FAULT_LOST_WRITE] *= 6;
     sim->faults.weights[FAULT_POISON] *= 3;

@@ -103,7 +103,7 @@ static void simulator_draw_log(struct simulator *sim)
         sim->log_bytes_max = UINT64_C(500) << simulator_random(sim, 8);
     if (!simulator_chance(sim, 3))
         sim->unacked_bytes_max = UINT64_C(500) << simulator_random(sim, 8);
-    sim->part_bytes = 100 + simulator_random(sim, 800);
+    sim->part_bytes = 40 + simulator_random(sim, 400);
     sim->drop_rows = 1 + simulator_random(sim, 50);
 }
 

@@ -16,7 +16,7 @@
 /* How many heartbeat rounds after the last fault all nodes may need to be equal.
  * A round is a second: start wait 2, a silent link 3, connect 1, a member that
  * still stands still 4, a lost message is repaired after 3, twice. */
-#define CONVERGE_ROUNDS 20
+#define CONVERGE_ROUNDS 120
 #define ROUND_US UINT64_C(1000000)
 #define CONVERGE_US (CONVERGE_ROUNDS * ROUND_US)
 #define VIOLATION_BYTES 1024
