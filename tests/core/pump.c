@@ -41,6 +41,18 @@ static void trace(struct pump *pump, size_t node, const struct core_output *outp
     pump->trace = mix(pump->trace, output->bytes.data, output->bytes.size);
 }
 
+/* Dies before the first of these outputs is carried out. */
+static void crash(
+    struct pump *pump, size_t index, const struct core_output *outputs, size_t count)
+{
+    for (size_t item = 0; item < count; item++) {
+        if (outputs[item].kind == CORE_DISCARD)
+            crdt_close(outputs[item].document);
+    }
+    core_close(pump->nodes[index].core);
+    pump->nodes[index].core = NULL;
+}
+
 void pump_step(struct pump *pump, size_t index, const struct core_input *input)
 {
     struct pump_node *node = &pump->nodes[index];
@@ -53,6 +65,10 @@ void pump_step(struct pump *pump, size_t index, const struct core_input *input)
     struct core_outputs outputs;
     core_step(node->core, &timed, &outputs);
     for (size_t item = 0; item < outputs.count; item++) {
+        if (node->crash_in > 0 && --node->crash_in == 0) {
+            crash(pump, index, outputs.items + item, outputs.count - item);
+            return;
+        }
         trace(pump, index, &outputs.items[item]);
         pump_carry_out(pump, index, &outputs.items[item]);
     }
@@ -69,7 +85,10 @@ static void arrive(struct pump *pump)
     while (pump->first != NULL && pump->first->due_us <= pump->now_us) {
         struct pump_input *item = pump->first;
         pump->first = item->next;
-        pump_step(pump, item->node, &item->input);
+        if (pump->nodes[item->node].core != NULL) {
+            pump_step(pump, item->node, &item->input);
+            item->document = NULL;
+        }
         pump_input_free(item);
     }
 }
@@ -115,19 +134,15 @@ static void start(struct pump *pump, size_t index)
 {
     struct pump_node *node = &pump->nodes[index];
     claim(core_open(&node->options, &node->core) == CRDT_OK);
-    size_t first = 0;
-    if (node->snapshot.size > 0 && node->snapshot_rows <= node->row_count) {
-        struct core_input input = {
-            .kind = CORE_REPLAY_SNAPSHOT, .bytes = crdt_buffer_bytes(&node->snapshot)};
-        pump_step(pump, index, &input);
-        first = core_has_snapshot(node->core) ? node->snapshot_rows : 0;
-    }
+    pump_replay_floor(pump, index);
+    size_t first = pump_replay_snapshot(pump, index);
     node->replayed_rows = node->row_count - first;
     for (size_t row = first; row < node->row_count; row++) {
         struct core_input input = {
             .kind = CORE_REPLAY, .rows = &node->rows[row], .row_count = 1};
         pump_step(pump, index, &input);
     }
+    pump_replay_staged(pump, index);
     struct core_input serve = {.kind = CORE_SERVE};
     pump_step(pump, index, &serve);
 }
@@ -142,6 +157,10 @@ void pump_open(struct pump *pump, size_t node_count, enum core_durability durabi
         crdt_buffer_init(&node->replies, NULL);
         crdt_buffer_init(&node->event_text, NULL);
         crdt_buffer_init(&node->snapshot, NULL);
+        crdt_buffer_init(&node->snapshot_tips, NULL);
+        crdt_buffer_init(&node->staged_bytes, NULL);
+        crdt_buffer_init(&node->staged_tips, NULL);
+        node->build_us = 5000;
         node->options = (struct core_options){
             .memory = test_memory_hook(&node->memory),
             .seed = seed + index,
@@ -175,6 +194,8 @@ void pump_close(struct pump *pump)
         struct pump_node *node = &pump->nodes[index];
         core_close(node->core);
         claim(node->memory.held == 0);
+        free(node->row_ms);
+        free(node->unstored_ms);
         pump_forget_unstored(node);
         for (size_t row = 0; row < node->row_count; row++)
             pump_row_free(&node->rows[row]);
@@ -184,6 +205,9 @@ void pump_close(struct pump *pump)
         crdt_buffer_close(&node->replies);
         crdt_buffer_close(&node->event_text);
         crdt_buffer_close(&node->snapshot);
+        crdt_buffer_close(&node->snapshot_tips);
+        crdt_buffer_close(&node->staged_bytes);
+        crdt_buffer_close(&node->staged_tips);
     }
 }
 
@@ -226,6 +250,7 @@ void pump_restart(struct pump *pump, size_t index, size_t row_count)
     node->options.generation = node->stored_marks[CORE_MARK_GENERATION];
     node->options.is_generation_burnt = node->stored_marks[CORE_MARK_AHEAD] == 1;
     node->options.seed += 1000;
+    node->crash_in = 0;
     memset(node->events, 0, sizeof node->events);
     start(pump, index);
 }

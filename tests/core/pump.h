@@ -9,6 +9,9 @@
 #include "tests/support/memory.h"
 
 #define PUMP_NODES_MAX 3
+#define PUMP_FEEDS_MAX 32
+#define PUMP_PART_BYTES 120 /* of a stored snapshot                               */
+#define PUMP_DROP_ROWS 3    /* in one answer                                      */
 
 /* An input that is on its way, with all that it points to. */
 struct pump_input {
@@ -18,6 +21,9 @@ struct pump_input {
     size_t node;
     uint8_t *bytes;
     struct core_row *rows;
+    struct core_snapshot snapshot;
+    uint8_t *tips;
+    struct crdt_document *document; /* freed if it never arrives                   */
 };
 
 struct pump_node {
@@ -29,8 +35,10 @@ struct pump_node {
 
     /* The store: rows that are durable, and rows that wait for an answer. */
     struct core_row *rows;
+    uint64_t *row_ms;       /* when each was applied                                */
     size_t row_count;
     struct core_row *unstored;
+    uint64_t *unstored_ms;
     uint64_t *unstored_numbers; /* 0 as batch: a mark                              */
     size_t unstored_count;
     uint64_t newest_number;
@@ -42,8 +50,24 @@ struct pump_node {
 
     /* The newest snapshot that is whole, and of how many rows it is. */
     struct crdt_buffer snapshot;
+    struct crdt_buffer snapshot_tips;
     size_t snapshot_rows;
     bool is_snapshot_failing;
+    uint64_t build_us;      /* how long making one takes                            */
+
+    /* The log floor, sorted, and a peer's snapshot on its way. */
+    struct crdt_dot floor[PUMP_FEEDS_MAX];
+    size_t floor_count;
+    struct core_snapshot staged;
+    struct crdt_buffer staged_bytes;
+    struct crdt_buffer staged_tips;
+    uint64_t staged_parts;
+    bool is_stage_failing;
+    size_t stage_count;     /* parts that were ever staged                          */
+    size_t dropped_rows;
+    size_t discard_count;
+
+    uint64_t crash_in;      /* outputs until it dies before the last of them; 0: never */
     size_t replayed_rows;   /* at the last start                                   */
 
     uint64_t links[PUMP_NODES_MAX]; /* to each node; 0: none                        */
@@ -57,6 +81,7 @@ struct pump_node {
     size_t reply_count;
     size_t bulk_count;      /* batches sent                                         */
     size_t sent_count;      /* messages sent                                        */
+    size_t sent_kinds[8];   /* of them, by kind                                     */
     size_t closed_clients;
     char backup_path[64];   /* of the newest BACKUP, and who asked for it           */
     uint64_t backup_client;
@@ -111,6 +136,12 @@ void pump_frame(struct pump *pump, size_t node, size_t from, const void *bytes, 
 
 /* True when CRDT.DIGEST answers alike on all nodes. */
 bool pump_is_equal(struct pump *pump);
+
+/* Empties the store of a node that is restarted next; the generation stays noted,
+ * as by an operator who lost the database and kept the rest. */
+void pump_wipe(struct pump *pump, size_t node);
+/* The log floor of a feed. */
+uint64_t pump_floor(const struct pump_node *node, const struct crdt_origin *origin);
 
 /* The pretended signature. */
 void pump_sign(const uint8_t key[static CRDT_KEY_BYTES], const uint8_t *message, size_t size,

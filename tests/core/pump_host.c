@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *grow(void *array, size_t count, size_t item_bytes)
+void *pump_grow(void *array, size_t count, size_t item_bytes)
 {
     void *grown = realloc(array, (count + 1) * item_bytes);
     claim(grown != NULL);
@@ -57,10 +57,12 @@ void pump_input_free(struct pump_input *item)
 {
     free(item->bytes);
     free(item->rows);
+    free(item->tips);
+    crdt_close(item->document);
     free(item);
 }
 
-static void post_bytes(struct pump_input *item, const void *bytes, size_t size)
+void pump_post_bytes(struct pump_input *item, const void *bytes, size_t size)
 {
     item->bytes = malloc(size + 1);
     claim(item->bytes != NULL);
@@ -76,9 +78,11 @@ void pump_store(struct pump *pump, size_t index)
     struct pump_node *node = &pump->nodes[index];
     if (node->unstored_count == 0)
         return;
-    node->rows = grow(
-        node->rows, node->row_count + node->unstored_count, sizeof *node->rows);
+    size_t count = node->row_count + node->unstored_count;
+    node->rows = pump_grow(node->rows, count, sizeof *node->rows);
+    node->row_ms = pump_grow(node->row_ms, count, sizeof *node->row_ms);
     for (size_t row = 0; row < node->unstored_count; row++) {
+        node->row_ms[node->row_count] = node->unstored_ms[row];
         if (node->unstored[row].batch.size > 0)
             node->rows[node->row_count++] = node->unstored[row];
         else
@@ -112,9 +116,11 @@ static void take_store(struct pump_node *node, const struct core_output *output)
 {
     claim(output->number == node->newest_number + 1);
     node->newest_number = output->number;
-    node->unstored = grow(node->unstored, node->unstored_count, sizeof *node->unstored);
+    node->unstored = pump_grow(node->unstored, node->unstored_count, sizeof *node->unstored);
     node->unstored_numbers =
-        grow(node->unstored_numbers, node->unstored_count, sizeof *node->unstored_numbers);
+        pump_grow(node->unstored_numbers, node->unstored_count, sizeof *node->unstored_numbers);
+    node->unstored_ms = pump_grow(node->unstored_ms, node->unstored_count, sizeof *node->unstored_ms);
+    node->unstored_ms[node->unstored_count] = output->wall_ms;
     node->unstored[node->unstored_count] = row_copy(output);
     node->unstored_numbers[node->unstored_count] = output->number;
     node->unstored_count++;
@@ -133,7 +139,7 @@ static size_t fetch_row(
     if (crdt_origin_compare(&batch.origin, &output->from.origin) != 0
         || batch.first_seq < output->from.seq)
         return 0;
-    item->rows = grow(item->rows, item->input.row_count, sizeof *item->rows);
+    item->rows = pump_grow(item->rows, item->input.row_count, sizeof *item->rows);
     item->rows[item->input.row_count++] = *row;
     return row->batch.size;
 }
@@ -143,7 +149,9 @@ static void fetch(struct pump *pump, size_t index, const struct core_output *out
     struct pump_node *node = &pump->nodes[index];
     struct pump_input *item = pump_post(pump, index, CORE_FETCHED, pump->latency_us);
     item->input.number = output->number;
-    item->input.is_ok = true;
+    item->input.is_ok = output->from.seq > pump_floor(node, &output->from.origin);
+    if (!item->input.is_ok)
+        return;
     size_t bytes = 0;
     for (size_t row = 0; row < node->row_count && bytes < output->bytes_max; row++)
         bytes += fetch_row(item, output, &node->rows[row]);
@@ -217,12 +225,14 @@ static void send(struct pump *pump, size_t index, const struct core_output *outp
     struct pump_node *node = &pump->nodes[index];
     node->sent_count++;
     node->bulk_count += output->is_bulk;
+    claim(output->bytes.size > 0);
+    node->sent_kinds[*(const uint8_t *)output->bytes.data % 8]++;
     size_t peer = other_end(pump, index, output->link);
     if (peer == SIZE_MAX || (output->is_bulk && node->is_bulk_lost))
         return;
     struct pump_input *item = pump_post(pump, peer, CORE_FRAME, pump->latency_us);
     item->input.link = output->link;
-    post_bytes(item, output->bytes.data, output->bytes.size);
+    pump_post_bytes(item, output->bytes.data, output->bytes.size);
 }
 
 /* ---- Outputs -------------------------------------------------------------- */
@@ -243,27 +253,6 @@ static void take_event(struct pump_node *node, const struct core_output *output)
     crdt_buffer_clear(&node->event_text);
     claim(crdt_buffer_append(&node->event_text, output->text, strlen(output->text) + 1)
         == CRDT_OK);
-}
-
-/* Made at once; whole only with the rows it stands for, and those come first. */
-static void snapshot(struct pump *pump, size_t index, const struct core_output *output)
-{
-    struct pump_node *node = &pump->nodes[index];
-    struct pump_input *item = pump_post(pump, index, CORE_SNAPSHOT_DONE, 5000);
-    item->input.number = output->number;
-    claim(output->value == node->newest_number);
-    if (node->is_snapshot_failing) {
-        item->input.reason = "disk full";
-        return;
-    }
-    if (!node->is_store_held)
-        pump_store(pump, index);
-    claim(node->unstored_count == 0);
-    crdt_buffer_clear(&node->snapshot);
-    claim(core_snapshot(node->core, &node->snapshot) == CRDT_OK);
-    node->snapshot_rows = node->row_count;
-    item->input.is_ok = true;
-    item->input.size = node->snapshot.size;
 }
 
 void pump_carry_out(struct pump *pump, size_t index, const struct core_output *output)
@@ -305,7 +294,12 @@ void pump_carry_out(struct pump *pump, size_t index, const struct core_output *o
         node->backup_client = output->client;
         break;
     case CORE_SNAPSHOT:
-        snapshot(pump, index, output);
+    case CORE_DISCARD:
+    case CORE_DROP:
+    case CORE_FETCH_PART:
+    case CORE_STAGE:
+    case CORE_UNSTAGE:
+        pump_carry_out_store(pump, index, output);
         break;
     case CORE_EVENT:
         take_event(node, output);
