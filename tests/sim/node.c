@@ -104,6 +104,7 @@ static size_t node_load(struct simulator *sim, size_t node)
     input = (struct core_input){ .kind = CORE_REPLAY_SNAPSHOT, .snapshot = &told,
         .bytes = { snapshot->bytes, snapshot->size } };
     sim->stats.loads++;
+    simulator_trace(sim, "n%zu LOADED of %zu items", node + 1, snapshot->place);
     node_step(sim, node, &input);
     if (!sim->is_broken && !core_has_snapshot(sim->nodes[node].core))
         simulator_fail(sim, "n%zu: a snapshot of its own does not load", node + 1);
@@ -129,6 +130,7 @@ static void node_replay(struct simulator *sim, size_t node)
     struct core_input input = { .kind = CORE_REPLAY_STAGED, .number = disk->staged.count,
         .snapshot = &told };
     sim->stats.resumed++;
+    simulator_trace(sim, "n%zu RESUMED with %zu parts", node + 1, disk->staged.count);
     node_step(sim, node, &input);
 }
 

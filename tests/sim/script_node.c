@@ -80,6 +80,44 @@ static void script_restore(struct script *script, const struct words *words, siz
             script->sim.registry.origins[i].promised = 0;
 }
 
+/* log 1: which batches its store still has, and how far each feed was dropped. */
+static void script_log(struct script *script, size_t node)
+{
+    struct simulator *sim = &script->sim;
+    const struct disk *disk = &sim->nodes[node].disk;
+    for (size_t i = 0; i < sim->registry.origin_count; i++) {
+        uint64_t first = 0, last = 0;
+        for (size_t at = disk->reported; at > 0; at--) {
+            const struct disk_item *item = &disk->items[at - 1];
+            if (item->is_mark || item->is_dropped || item->feed != i)
+                continue;
+            last = last == 0 ? item->last_seq : last;
+            first = item->first_seq;
+        }
+        if (disk->floor.seq[i] == 0 && last == 0)
+            continue;
+        script_print(script, "n%zu: %s dropped up to %llu, has ", node + 1,
+            simulator_label(sim, i).text, (unsigned long long)disk->floor.seq[i]);
+        if (last == 0)
+            script_print(script, "nothing\n");
+        else
+            script_print(script, "%llu..%llu\n", (unsigned long long)first,
+                (unsigned long long)last);
+    }
+}
+
+/* doom 3 stage: it crashes when it comes there. */
+static void script_doom(struct script *script, const struct words *words, size_t node)
+{
+    static const char *const texts[] = { [TRAP_STAGE] = "stage", [TRAP_SERVE] = "serve",
+        [TRAP_JOIN] = "join", [TRAP_JOIN_DURABLE] = "join-durable",
+        [TRAP_JOIN_DONE] = "join-done", [TRAP_SWAP] = "swap", [TRAP_DROP] = "drop",
+        [TRAP_DROP_DURABLE] = "drop-durable" };
+    for (int i = TRAP_STAGE; i <= TRAP_DROP_DURABLE && words->count > 2; i++)
+        if (strcmp(words->text[2], texts[i]) == 0)
+            script->sim.nodes[node].trap = (enum trap)i;
+}
+
 /* What is done to one node. False: no such word. */
 bool script_node(struct script *script, const struct words *words, size_t node)
 {
@@ -110,6 +148,10 @@ bool script_node(struct script *script, const struct words *words, size_t node)
         for (size_t i = 0; i < self->peer_count; i++)
             if (self->peer_nodes[i] == words_node(script, words, 2))
                 network_dial(sim, node, i);
+    } else if (strcmp(word, "log") == 0) {
+        script_log(script, node);
+    } else if (strcmp(word, "doom") == 0) {
+        script_doom(script, words, node);
     } else if (strcmp(word, "links") == 0) {
         for (size_t i = 0; i < sim->node_count; i++)
             if (i != node)
