@@ -173,7 +173,7 @@ uint64_t offer_busy_until_us(const struct core *core)
     for (size_t index = 0; index < core->options.peer_count; index++) {
         const struct peer *peer = &core->peers[index];
         uint64_t end_us = peer->asked_us + TRANSFER_IDLE_US;
-        if (peer->link != 0 && peer->is_transferring && end_us > until_us)
+        if (peer->is_transferring && end_us > until_us)
             until_us = end_us;
     }
     return until_us > core->now_us ? until_us : 0;

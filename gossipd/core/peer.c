@@ -41,7 +41,6 @@ static void forget_link(struct peer *peer)
     peer->is_offered = false;
     peer->ask_count = 0;
     peer->part_id = 0;
-    peer->is_transferring = false;
     vector_clear(&peer->sent);
     vector_clear(&peer->probed);
     vector_clear(&peer->resent);

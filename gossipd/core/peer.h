@@ -57,6 +57,8 @@ struct peer {
     size_t ask_count;
     uint8_t ask_hash[CRDT_HASH_BYTES]; /* of which snapshot                          */
     uint64_t part_id;         /* of the FETCH_PART for the first of them; 0: not out */
+
+    /* A transfer outlives a link: who is back soon goes on with it. */
     bool is_transferring;     /* it has asked, and not been sent the last part      */
     uint64_t asked_us;        /* when last                                          */
 

@@ -214,13 +214,75 @@ START_TEST(after_a_restart_a_transfer_goes_on_where_it_was)
     drift_apart();
     cut(1, false);
     run_until_staged(4);
+    pump.nodes[0].is_snapshot_failing = true;
     uint64_t parts = pump.nodes[1].staged.parts;
     ck_assert_uint_gt(parts, 6);
     size_t staged = pump.nodes[1].stage_count;
     pump_restart(&pump, 1, SIZE_MAX);
-    pump_run(&pump, 20 * SECOND_US);
-    check_converged(":55\r\n");
+    pump_run(&pump, 4 * SECOND_US);
     ck_assert_uint_eq(pump.nodes[1].stage_count - staged, parts - staged);
+    pump.nodes[0].is_snapshot_failing = false;
+    pump_run(&pump, 40 * SECOND_US);
+    check_converged(":55\r\n");
+    end();
+}
+END_TEST
+
+START_TEST(a_snapshot_that_a_peer_fetches_stays_while_its_link_is_lost_for_a_while)
+{
+    begin(2, CORE_ALWAYS);
+    drift_apart();
+    pump.nodes[0].options.log_bytes_max = UINT64_MAX;
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3 * SECOND_US);
+    pump.latency_us = 5000;
+    cut(1, false);
+    run_until_staged(2);
+    ck_assert_uint_lt(pump.nodes[1].staged_parts, pump.nodes[1].staged.parts);
+    unsigned made = pump.nodes[0].events[CORE_EVENT_SNAPSHOT];
+    cut(1, true);
+    add(0, "s", 'd', 0, 20);
+    pump_run(&pump, 9 * SECOND_US);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SNAPSHOT], made);
+    pump_run(&pump, 3 * SECOND_US);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SNAPSHOT], made + 1);
+    end();
+}
+END_TEST
+
+/* One command with an argument of `size` bytes. */
+static void set_large(size_t node, size_t size)
+{
+    struct crdt_buffer words;
+    crdt_buffer_init(&words, NULL);
+    OK(crdt_buffer_append(&words, "SET large ", 10));
+    while (words.size < 10 + size)
+        OK(crdt_buffer_append(&words, "0123456789abcdef", 16));
+    OK(crdt_buffer_append(&words, "", 1));
+    ck_assert_str_eq(pump_ask(&pump, node, (const char *)words.data), "+OK\r\n");
+    crdt_buffer_close(&words);
+}
+
+START_TEST(a_join_during_which_too_much_came_is_made_again)
+{
+    begin(2, CORE_ALWAYS);
+    drift_apart();
+    pump.nodes[1].options.log_bytes_max = UINT64_MAX;
+    pump_restart(&pump, 1, SIZE_MAX);
+    pump_run(&pump, 3 * SECOND_US);
+    pump.nodes[1].build_us = 5 * SECOND_US;
+    cut(1, false);
+    for (int ms = 0; ms < 20000 && !info_has(1, "crdt_join_state:building\r\n"); ms++)
+        pump_run(&pump, 1000);
+    cut(1, true);
+    const size_t size = (size_t)15 << 20;
+    for (size_t bytes = 0; bytes <= JOIN_TAIL_BYTES_MAX; bytes += size)
+        set_large(1, size);
+    ck_assert_str_eq(pump_ask(&pump, 1, "DEL large"), ":1\r\n");
+    pump_run(&pump, 20 * SECOND_US);
+    ck_assert(info_has(1, "crdt_joins:1\r\n"));
+    ck_assert_uint_eq(pump.nodes[1].discard_count, 2);
+    ck_assert_str_eq(pump_ask(&pump, 1, "SCARD s"), ":55\r\n");
     end();
 }
 END_TEST
@@ -534,6 +596,9 @@ int main(void)
     tcase_add_test(tests, it_equals_a_node_that_has_every_batch);
     tcase_add_test(tests, two_nodes_far_below_each_others_floor_join_each_other);
     tcase_add_test(tests, after_a_restart_a_transfer_goes_on_where_it_was);
+    tcase_add_test(
+        tests, a_snapshot_that_a_peer_fetches_stays_while_its_link_is_lost_for_a_while);
+    tcase_add_test(tests, a_join_during_which_too_much_came_is_made_again);
     tcase_add_test(tests, a_transfer_goes_on_from_another_who_offers_the_same);
     tcase_add_test(tests, a_snapshot_that_is_replaced_on_the_way_is_fetched_anew);
     tcase_add_test(tests, lost_parts_are_asked_for_again);
