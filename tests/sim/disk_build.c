@@ -2,11 +2,11 @@
  * snapshot and the items behind it, for a join a peer's staged one as well. */
 #include "tests/sim/disk.h"
 
-#include "gossipd/wire/tips.h"
 #include "tests/sim/array.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/signature.h"
 #include "tests/sim/simulator.h"
+#include "tests/sim/transfer.h"
 
 #define PARTS_MAX 40 /* of one snapshot: larger ones have larger parts            */
 
@@ -19,6 +19,8 @@ struct build {
     struct crdt_buffer tips;
     struct vector own;     /* what the store had before a join                   */
     struct vector context; /* what is in it                                      */
+    struct transfer_tips before; /* of the newest snapshot                       */
+    struct transfer_tips staged; /* of the peer's                                */
     const char *reason;    /* why it is not made; NULL: it is                    */
 };
 
@@ -74,22 +76,7 @@ static void build_context(
     }
 }
 
-/* The tip of a feed in a row of them. */
-static bool find_tip(
-    struct crdt_bytes tips, const struct crdt_feed *feed, struct tip *ret_tip)
-{
-    struct tips_walk walk = tips_begin(tips);
-    for (struct tip tip; tips_next(&walk, &tip);)
-        if (crdt_origin_compare(&tip.batch.origin, &feed->origin) == 0
-            && tip.batch.last_seq == feed->seq
-            && memcmp(tip.batch.head, feed->head, CRDT_HASH_BYTES) == 0) {
-            *ret_tip = tip;
-            return true;
-        }
-    return false;
-}
-
-static bool is_signed(struct build *build, const struct tip *tip)
+static bool is_signed(struct build *build, const struct transfer_tip *tip)
 {
     uint8_t cluster_id[CRDT_HASH_BYTES], message[CORE_SIGNED_BYTES];
     memset(cluster_id, SIMULATOR_CLUSTER_BYTE, sizeof cluster_id);
@@ -103,15 +90,15 @@ static const char *judge_feeds(struct build *build, const struct crdt_document *
 {
     struct disk *disk = &build->sim->nodes[build->node].disk;
     struct crdt_bytes tips = { disk->staged.tips, disk->staged.tips_size };
-    size_t left = 0;
-    if (tips_check(tips, &left) != CRDT_OK)
+    if (!transfer_read_tips(tips, &build->staged))
         return "its tips are malformed";
+    size_t left = build->staged.count;
     for (size_t i = 0; i < crdt_feed_count(staged); i++) {
         struct crdt_feed feed = crdt_feed_at(staged, i);
-        struct tip tip;
         if (feed.seq == 0)
             continue;
-        if (!find_tip(tips, &feed, &tip) || !is_signed(build, &tip))
+        const struct transfer_tip *tip = transfer_find_tip(&build->staged, &feed);
+        if (tip == NULL || !is_signed(build, tip))
             return "a feed in it is not what its origin has signed";
         left--;
     }
@@ -150,7 +137,8 @@ static void build_join(struct build *build)
 
 /* The newest batch of a feed, wherever it is proved: among the items, by the
  * snapshot before, by the peer. */
-static bool prove(struct build *build, const struct crdt_feed *feed, struct tip *ret_tip)
+static bool prove(
+    struct build *build, const struct crdt_feed *feed, struct transfer_tip *ret_tip)
 {
     const struct disk *disk = &build->sim->nodes[build->node].disk;
     for (size_t i = disk->work.marked; i > disk->dropped; i--) {
@@ -163,39 +151,37 @@ static bool prove(struct build *build, const struct crdt_feed *feed, struct tip 
                    (struct crdt_bytes){ item->bytes, item->size }, &ret_tip->batch)
             == CRDT_OK;
     }
-    struct crdt_bytes before = { disk->snapshot.tips, disk->snapshot.tips_size };
-    struct crdt_bytes staged = { disk->staged.tips, disk->staged.tips_size };
-    return (disk->snapshot.bytes != NULL && find_tip(before, feed, ret_tip))
-        || (disk->work.is_join && find_tip(staged, feed, ret_tip));
-}
-
-static int compare_tips(const void *a, const void *b)
-{
-    const struct tip *left = a, *right = b;
-    return crdt_origin_compare(&left->batch.origin, &right->batch.origin);
+    const struct transfer_tip *tip = transfer_find_tip(&build->before, feed);
+    if (tip == NULL)
+        tip = transfer_find_tip(&build->staged, feed);
+    if (tip != NULL)
+        *ret_tip = *tip;
+    return tip != NULL;
 }
 
 static void build_tips(struct build *build)
 {
-    struct tip *tips = NULL;
-    size_t count = 0, capacity = 0;
+    const struct disk_snapshot *before = &build->sim->nodes[build->node].disk.snapshot;
+    if (before->bytes != NULL)
+        (void)transfer_read_tips(
+            (struct crdt_bytes){ before->tips, before->tips_size }, &build->before);
+    struct transfer_tips tips = { .count = 0 };
+    size_t capacity = 0;
     for (size_t i = 0; i < crdt_feed_count(build->document); i++) {
         struct crdt_feed feed = crdt_feed_at(build->document, i);
         if (feed.seq == 0)
             continue;
-        tips = array_reserve(tips, count, &capacity, sizeof *tips);
-        if (!prove(build, &feed, &tips[count++]))
-            simulator_fail(build->sim, "n%zu: nothing proves %s %llu of its snapshot",
-                build->node + 1,
-                simulator_label(build->sim, registry_origin(&build->sim->registry, &feed.origin))
-                    .text,
-                (unsigned long long)feed.seq);
+        tips.items = array_reserve(tips.items, tips.count, &capacity, sizeof *tips.items);
+        if (prove(build, &feed, &tips.items[tips.count++]))
+            continue;
+        size_t origin = registry_origin(&build->sim->registry, &feed.origin);
+        simulator_fail(build->sim, "n%zu: nothing proves %s %llu of its snapshot",
+            build->node + 1, simulator_label(build->sim, origin).text,
+            (unsigned long long)feed.seq);
     }
-    if (count > 0)
-        qsort(tips, count, sizeof *tips, compare_tips);
-    if (!build->sim->is_broken && tips_write(&build->tips, tips, count) != CRDT_OK)
-        build->reason = "out of memory";
-    free(tips);
+    if (!build->sim->is_broken)
+        transfer_write_tips(&build->tips, &tips);
+    free(tips.items);
 }
 
 /* All of it is durable now, the items before the mark as well; of a join the
@@ -261,6 +247,8 @@ static const char *disk_makes_snapshot(struct simulator *sim, size_t node)
     crdt_close(build.document);
     crdt_buffer_close(&build.bytes);
     crdt_buffer_close(&build.tips);
+    free(build.before.items);
+    free(build.staged.items);
     return build.reason;
 }
 

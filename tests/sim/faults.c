@@ -102,6 +102,12 @@ static void faults_heal(struct simulator *sim)
             sim->network.is_cut[i][j] = false;
 }
 
+static void faults_mend(struct simulator *sim)
+{
+    for (size_t i = 0; i < sim->node_count; i++)
+        sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
+}
+
 /* An older copy of the store is put back. What nobody else has is lost, and the
  * promises for it with it: that is what `always` means without a peer. */
 static bool faults_restore(
@@ -212,6 +218,14 @@ static bool faults_amnesia(struct simulator *sim, size_t node, size_t lost_max)
     return true;
 }
 
+static bool faults_move_back(struct simulator *sim, size_t node)
+{
+    bool is_back = faults_restore(sim, node, true, SIZE_MAX);
+    if (is_back)
+        node_restart_later(sim, node);
+    return is_back;
+}
+
 /* Back by up to a year, ahead by one, or too fast or slow by up to a fifth; now
  * and then right again. */
 static void faults_clock(struct simulator *sim, enum fault fault, size_t node)
@@ -231,6 +245,34 @@ static void faults_clock(struct simulator *sim, enum fault fault, size_t node)
         self->clock_offset_ms -= steps[simulator_random(sim, 4)];
 }
 
+/* Faults of floors, snapshots and what is said of them. True when it happened. */
+static bool faults_apply_log(
+    struct simulator *sim, enum fault fault, size_t node, size_t other)
+{
+    struct node *self = &sim->nodes[node];
+    if (fault == FAULT_LIE_OFFER)
+        return adversary_offer(sim, node, other);
+    if (fault == FAULT_LIE_PART) {
+        self->part_lies = 1 + (unsigned)simulator_random(sim, 3);
+        return false; /* each lie is counted when it leaves */
+    }
+    if (fault != FAULT_BACKUP)
+        return faults_set_trap(sim, fault, node);
+    if (self->disk.durable == 0)
+        return false;
+    disk_copy(&self->disk, &sim->backups[node]);
+    return true;
+}
+
+static bool faults_stop(struct simulator *sim, size_t node)
+{
+    const struct node *self = &sim->nodes[node];
+    if (self->core == NULL || self->is_stopping)
+        return false;
+    node_stop(sim, node);
+    return true;
+}
+
 /* True when it really happened. */
 static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, size_t other)
 {
@@ -240,21 +282,14 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     case FAULT_CRASH: /* counted when it happens, amid the outputs of a step */
         self->is_doomed = self->core != NULL && has_origins;
         return false;
-    case FAULT_STOP:
-        if (self->core == NULL || self->is_stopping)
-            return false;
-        node_stop(sim, node);
-        return true;
+    case FAULT_STOP: return faults_stop(sim, node);
     case FAULT_CUT_NODE:
     case FAULT_CUT_PAIR:
     case FAULT_CUT_ONE_WAY: faults_cut(sim, fault, node, other); return true;
     case FAULT_HEAL: faults_heal(sim); return true;
     case FAULT_STORE_FAIL: self->disk.is_failing = true; return true;
     case FAULT_DISK_ERROR: self->disk.is_erring = true; return true;
-    case FAULT_STORE_MEND:
-        for (size_t i = 0; i < sim->node_count; i++)
-            sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
-        return true;
+    case FAULT_STORE_MEND: faults_mend(sim); return true;
     case FAULT_CLOCK_BACK:
     case FAULT_CLOCK_YEAR:
     case FAULT_CLOCK_DRIFT: faults_clock(sim, fault, node); return true;
@@ -262,35 +297,24 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
         workload_gone(sim, node, simulator_random(sim, CLIENT_ASKING));
         return true;
     case FAULT_LINK_RESET:
-        if (sim->network.count == 0)
-            return false;
-        network_reset(sim, simulator_random(sim, sim->network.count));
-        return true;
+        if (sim->network.count > 0)
+            network_reset(sim, simulator_random(sim, sim->network.count));
+        return sim->network.count > 0;
     case FAULT_SECOND_LINK:
         if (self->core != NULL && !self->is_stopping)
             network_dial(sim, node, simulator_random(sim, self->peer_count));
         return true;
-    case FAULT_RESTORE:
-        if (!has_origins || !faults_restore(sim, node, true, SIZE_MAX))
-            return false;
-        node_restart_later(sim, node);
-        return true;
+    case FAULT_RESTORE: return has_origins && faults_move_back(sim, node);
     case FAULT_AMNESIA: return has_origins && faults_amnesia(sim, node, SIZE_MAX);
     case FAULT_LOST_WRITE: return has_origins && faults_amnesia(sim, node, 3);
     case FAULT_POISON: return has_origins && adversary_poison(sim, node, other);
-    case FAULT_LIE_OFFER: return adversary_offer(sim, node, other);
+    case FAULT_LIE_OFFER:
     case FAULT_LIE_PART:
-        self->part_lies = 1 + (unsigned)simulator_random(sim, 3);
-        return false; /* each lie is counted when it leaves */
     case FAULT_CRASH_TRANSFER:
     case FAULT_CRASH_JOIN:
     case FAULT_CRASH_DROP:
-    case FAULT_OFFERER_GONE: return faults_set_trap(sim, fault, node);
-    case FAULT_BACKUP:
-        if (self->disk.durable == 0)
-            return false;
-        disk_copy(&self->disk, &sim->backups[node]);
-        return true;
+    case FAULT_OFFERER_GONE:
+    case FAULT_BACKUP: return faults_apply_log(sim, fault, node, other);
     case FAULT_FLOOD:
         sim->network.flood = (unsigned)simulator_random(sim, FLOOD_MESSAGES_MAX);
         return true;
@@ -347,8 +371,8 @@ void faults_end(struct simulator *sim)
     network->loss = network->bulk_loss = network->duplication = 0;
     network->reordering = network->delay = network->corruption = network->flood = 0;
     faults_heal(sim);
+    faults_mend(sim);
     for (size_t i = 0; i < sim->node_count; i++) {
-        sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
         sim->nodes[i].is_doomed = false;
         sim->nodes[i].trap = TRAP_NONE;
         sim->nodes[i].part_lies = 0;

@@ -4,9 +4,8 @@
 
 #include <string.h>
 
-#include "gossipd/wire/message.h"
-#include "gossipd/wire/tips.h"
 #include "tests/sim/simulator.h"
+#include "tests/sim/transfer.h"
 
 /* Everything up to here is, or was, stored on this node. */
 static void hold_up_to(struct simulator *sim, size_t node, size_t origin, uint64_t seq)
@@ -122,24 +121,20 @@ void invariants_joined(struct simulator *sim, size_t node)
 void invariants_offered(struct simulator *sim, size_t node, struct crdt_bytes bytes)
 {
     const struct disk *disk = &sim->nodes[node].disk;
-    struct message message;
-    if (bytes.size == 0 || *(const uint8_t *)bytes.data != MESSAGE_OFFER)
-        return; /* a kind is one byte: reading all messages costs too much */
-    if (message_read(bytes, &message) != CRDT_OK || message.kind != MESSAGE_OFFER)
+    struct core_snapshot offer, told = { .bytes = 0 };
+    if (!transfer_read_offer(bytes, &offer))
         return;
     sim->stats.offers++;
-    struct core_snapshot told = { .bytes = 0 };
+    simulator_trace(sim, "n%zu OFFER %llu bytes", node + 1, (unsigned long long)offer.bytes);
     if (disk->snapshot.bytes != NULL)
         told = disk_snapshot_told(disk);
-    const struct message_offer *offer = &message.as.offer;
-    simulator_trace(sim, "n%zu OFFER %llu bytes", node + 1, (unsigned long long)offer->bytes);
-    if (told.bytes == 0
-        || (memcmp(offer->hash, told.hash, CRDT_HASH_BYTES) != 0
-            && memcmp(offer->hash, disk->former, CRDT_HASH_BYTES) != 0))
+    bool is_newest = memcmp(offer.hash, told.hash, CRDT_HASH_BYTES) == 0;
+    bool is_former = memcmp(offer.hash, disk->former, CRDT_HASH_BYTES) == 0;
+    if (told.bytes == 0 || (!is_newest && !is_former))
         simulator_fail(sim, "n%zu: offers a snapshot that it has not", node + 1);
-    else if (memcmp(offer->hash, told.hash, CRDT_HASH_BYTES) == 0
-        && (offer->bytes != told.bytes || offer->parts != told.parts
-            || offer->tips.size != told.tips.size
-            || memcmp(offer->tips.data, told.tips.data, told.tips.size) != 0))
+    else if (is_newest
+        && (offer.bytes != told.bytes || offer.parts != told.parts
+            || offer.tips.size != told.tips.size
+            || memcmp(offer.tips.data, told.tips.data, told.tips.size) != 0))
         simulator_fail(sim, "n%zu: offers its snapshot as something else", node + 1);
 }

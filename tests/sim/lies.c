@@ -2,11 +2,10 @@
  * by a bound, by the hash, by a signature. */
 #include <string.h>
 
-#include "gossipd/wire/message.h"
-#include "gossipd/wire/tips.h"
 #include "tests/sim/adversary.h"
 #include "tests/sim/array.h"
 #include "tests/sim/simulator.h"
+#include "tests/sim/transfer.h"
 
 enum offer_lie {
     OFFER_FEWER_BYTES,
@@ -32,7 +31,7 @@ enum part_lie {
 };
 
 static void lie_in_offer(
-    struct simulator *sim, enum offer_lie lie, struct message_offer *offer, uint8_t *tips)
+    struct simulator *sim, enum offer_lie lie, struct core_snapshot *offer, uint8_t *tips)
 {
     switch (lie) {
     case OFFER_FEWER_BYTES: offer->bytes = 1 + simulator_random(sim, offer->bytes); break;
@@ -45,28 +44,23 @@ static void lie_in_offer(
     case OFFER_NO_PARTS: offer->parts = simulator_random(sim, 2) * offer->bytes + 1; break;
     case OFFER_LIE_COUNT: break;
     }
-    if (offer->parts > offer->bytes)
-        offer->parts = offer->bytes;
 }
 
 bool adversary_offer(struct simulator *sim, size_t node, size_t other)
 {
     const struct disk *disk = &sim->nodes[node].disk;
     if (sim->nodes[node].core == NULL || disk->snapshot.bytes == NULL
-        || disk->snapshot.tips_size < MESSAGE_SIGNATURE_BYTES)
+        || disk->snapshot.tips_size < CORE_SIGNATURE_BYTES)
         return false;
     enum offer_lie lie = (enum offer_lie)simulator_random(sim, OFFER_LIE_COUNT);
-    struct core_snapshot told = disk_snapshot_told(disk);
-    uint8_t *tips = array_copy(told.tips.data, told.tips.size);
-    struct message message = { .kind = MESSAGE_OFFER };
-    message.as.offer = (struct message_offer){
-        .bytes = told.bytes, .parts = told.parts, .tips = { tips, told.tips.size } };
-    memcpy(message.as.offer.hash, told.hash, CRDT_HASH_BYTES);
-    lie_in_offer(sim, lie, &message.as.offer, tips);
+    struct core_snapshot offer = disk_snapshot_told(disk);
+    uint8_t *tips = array_copy(offer.tips.data, offer.tips.size);
+    offer.tips.data = tips;
+    lie_in_offer(sim, lie, &offer, tips);
     struct crdt_buffer buffer;
     crdt_buffer_init(&buffer, NULL);
-    bool has_link = message_write(&buffer, &message) == CRDT_OK
-        && network_inject(sim, node, other, crdt_buffer_bytes(&buffer));
+    transfer_write_offer(&buffer, &offer);
+    bool has_link = network_inject(sim, node, other, crdt_buffer_bytes(&buffer));
     if (has_link)
         simulator_trace(sim, "LIE in offer %d n%zu to n%zu", (int)lie, node + 1, other + 1);
     crdt_buffer_close(&buffer);
@@ -75,7 +69,7 @@ bool adversary_offer(struct simulator *sim, size_t node, size_t other)
 }
 
 static void lie_in_part(
-    struct simulator *sim, enum part_lie lie, struct message_part *part, uint8_t *bytes)
+    struct simulator *sim, enum part_lie lie, struct transfer_part *part, uint8_t *bytes)
 {
     switch (lie) {
     case PART_FLIPPED:
@@ -95,38 +89,23 @@ static void lie_in_part(
     }
 }
 
-/* The message with a part that has no bytes: the writer refuses to make one. */
-static bool write_empty(struct crdt_buffer *buffer, const struct message_part *part)
-{
-    struct crdt_bytes hash = { part->hash, CRDT_HASH_BYTES };
-    return crdt_write_uint(buffer, MESSAGE_PART) == CRDT_OK
-        && crdt_write_bytes(buffer, hash) == CRDT_OK
-        && crdt_write_uint(buffer, part->part) == CRDT_OK
-        && crdt_write_uint(buffer, 0) == CRDT_OK
-        && crdt_write_bytes(buffer, (struct crdt_bytes){ NULL, 0 }) == CRDT_OK;
-}
-
 bool adversary_garble(struct simulator *sim, size_t node, size_t to, struct crdt_bytes sent)
 {
-    struct message message;
-    if (message_read(sent, &message) != CRDT_OK || message.kind != MESSAGE_PART
-        || message.as.part.is_gone)
+    struct transfer_part part;
+    if (!transfer_read_part(sent, &part) || part.is_gone)
         return false;
-    struct message_part *part = &message.as.part;
     enum part_lie lie = (enum part_lie)simulator_random(sim, PART_LIE_COUNT);
-    uint8_t *bytes = malloc(part->bytes.size + 1);
+    uint8_t *bytes = malloc(part.bytes.size + 1);
     if (bytes == NULL)
         exit(2);
-    memcpy(bytes, part->bytes.data, part->bytes.size);
-    bytes[part->bytes.size] = 7;
-    part->bytes.data = bytes;
-    lie_in_part(sim, lie, part, bytes);
+    memcpy(bytes, part.bytes.data, part.bytes.size);
+    bytes[part.bytes.size] = 7;
+    part.bytes.data = bytes;
+    lie_in_part(sim, lie, &part, bytes);
     struct crdt_buffer buffer;
     crdt_buffer_init(&buffer, NULL);
-    bool is_empty = !part->is_gone && part->bytes.size == 0;
-    bool is_sent
-        = (is_empty ? write_empty(&buffer, part) : message_write(&buffer, &message) == CRDT_OK)
-        && network_inject(sim, node, to, crdt_buffer_bytes(&buffer));
+    transfer_write_part(&buffer, &part);
+    bool is_sent = network_inject(sim, node, to, crdt_buffer_bytes(&buffer));
     if (is_sent) {
         sim->nodes[node].part_lies--;
         sim->faults.counts[FAULT_LIE_PART]++;

@@ -83,7 +83,8 @@ static void print_totals(const struct run_totals *totals)
         (double)stats->operations * rate, (double)totals->seeds * rate, stats->steps,
         stats->generations, stats->oracles, stats->references, stats->ed25519, stats->snapshots,
         stats->loads, stats->lost, stats->offers, stats->parts, stats->joins,
-        stats->joins_refused, stats->resumed, stats->drops, stats->dropped, stats->rounds, CONVERGE_ROUNDS);
+        stats->joins_refused, stats->resumed, stats->drops, stats->dropped, stats->rounds,
+        CONVERGE_ROUNDS);
     for (size_t i = 0; i < FAULT_COUNT; i++)
         printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
     printf("\n");
