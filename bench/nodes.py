@@ -69,17 +69,10 @@ class Nodes:
         self.directory = tempfile.mkdtemp(prefix="gossipd-bench-")
         self.count = count
         base = int(os.environ.get("CLUSTER_BASE", "7000"))
-        self.environment = dict(os.environ, DURABILITY=durability, CLUSTER_BASE=str(base))
         self.base = base
-        self.run("start", count, self.directory)
-        self.run("stop", self.directory)
-        for node in range(1, count + 1):
-            path = f"{self.directory}/{node}/gossipd.conf"
-            with open(path) as file:
-                before = file.read()
-            with open(path, "w") as file:
-                file.write("".join(f"{name} = \"{value}\"\n" for name, value in settings.items()))
-                file.write(before)
+        lines = " ".join(f"{name}={value}" for name, value in settings.items())
+        self.environment = dict(os.environ, DURABILITY=durability, CLUSTER_BASE=str(base),
+                                CLUSTER_SETTINGS=lines)
         self.run("start", count, self.directory)
 
     def run(self, *words):

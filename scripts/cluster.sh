@@ -24,7 +24,8 @@ through a small relay (127.0.1.I:7300+I) that the cut stops.
 
 Environment: DURABILITY=always|everysec|no (default always), GOSSIPD_BIN (folder
 of the binaries, default build/gossipd, built if absent), CLUSTER_CUTS=nft|relay,
-CLUSTER_BASE (default 7000: moves all ports).
+CLUSTER_BASE (default 7000: moves all ports), CLUSTER_SETTINGS (further lines of
+every configuration: "history=none log-budget=64mb").
 
 Exit: 0 done, 1 failed or not converged, 2 packages are missing, 3 links cannot
 be cut on this machine, 64 usage.
@@ -243,6 +244,10 @@ peer-address = "127.0.1.$node:$((base + 100 + node))"
 peer-source = "127.0.1.$node"
 durability = "${DURABILITY:-always}"
 CONF
+    local setting
+    for setting in ${CLUSTER_SETTINGS:-}; do
+        echo "${setting%%=*} = \"${setting#*=}\""
+    done
     for ((peer = 1; peer <= count; peer++)); do
         [ "$peer" -ne "$node" ] || continue
         address="127.0.1.$peer:$((base + peer_port + peer))"

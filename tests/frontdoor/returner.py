@@ -6,8 +6,8 @@ import threading
 from support import Cluster, case, comment, eventually, expect, expect_equal, run
 
 # So small that a few seconds of writes leave an absent member below the floor.
-SETTINGS = {"snapshot-bytes": "128kb", "log-budget": "128kb", "unacked-log": "128kb"}
-LOG_BYTES_MAX = 3 * (128 << 10) + (256 << 10)  # both budgets, between snapshots, one in the making
+SETTINGS = {"snapshot-bytes": "128kb", "log-budget": "128kb", "unacked-log": "1mb"}
+LOG_BYTES_MAX = (128 << 10) + (256 << 10)  # the budget, what comes between two snapshots
 KEYS = 4_000
 ROUNDS = 5
 
@@ -24,10 +24,15 @@ def churn(cluster, node, away):
     client = cluster.client(node)
     for round_number in range(ROUNDS):
         write(client, f"round {round_number}")
-    eventually(lambda: int(cluster.info(node, "crdt_log_floor_raised")) > 0, "batches are dropped")
     write(client, "last")
     client.close()
-    expect_equal(cluster.info(node, "crdt_log_blocked_by"), f"n{away}", "who holds the log back")
+    for holder in {1, 2, 3} - {away}:
+        eventually(lambda: int(cluster.info(holder, "crdt_log_floor_raised")) > KEYS * ROUNDS / 2
+                   and int(cluster.info(holder, "crdt_log_bytes")) <= LOG_BYTES_MAX,
+                   f"node {holder} keeps no more batches than it may")
+    # For a moment also who is just about to acknowledge.
+    eventually(lambda: cluster.info(node, "crdt_log_blocked_by") == f"n{away}",
+               "the member that is away is named, and no other")
 
 
 def expect_whole(cluster, elements):
@@ -60,8 +65,6 @@ def cut_off(stage):
     expect_whole(cluster, ["apple", "kiwi", "plum"])
     for node in (1, 2, 3):
         expect_equal(cluster.cli(node, "EXISTS", "gone"), "0", f"what was removed, on node {node}")
-        used = int(cluster.info(node, "crdt_log_bytes"))
-        expect(used <= LOG_BYTES_MAX, f"node {node} keeps {used} bytes of batches")
 
 
 @case("a member that lost its disk gets everything back, the log of others being short")
