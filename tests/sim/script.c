@@ -144,7 +144,7 @@ static void script_run(struct script *script, const struct words *words)
 {
     if (words->count == 3 && strcmp(words->text[2], "converged") == 0) {
         bool is_done = simulator_converge(&script->sim, CONVERGE_US);
-        script_print(script, is_done ? "converged\n" : "not converged after 20 s\n");
+        script_print(script, "%s", is_done ? "converged\n" : "not converged in time\n");
         return;
     }
     char *unit = NULL;

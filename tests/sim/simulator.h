@@ -15,8 +15,11 @@
 
 /* How many heartbeat rounds after the last fault all nodes may need to be equal.
  * A round is a second: start wait 2, a silent link 3, connect 1, a member that
- * still stands still 4, a lost message is repaired after 3, twice. */
-#define CONVERGE_ROUNDS 120
+ * still stands still 4, a lost message is repaired after 3, twice: 20 with the
+ * rest. Who is below a floor waits for an offer 2, for a source that is gone 5, to
+ * try again what has failed 10, and lets others fetch its own snapshot before it
+ * voids it, 10. */
+#define CONVERGE_ROUNDS 47
 #define ROUND_US UINT64_C(1000000)
 #define CONVERGE_US (CONVERGE_ROUNDS * ROUND_US)
 #define VIOLATION_BYTES 1024
