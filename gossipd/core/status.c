@@ -63,8 +63,8 @@ static json_t *text_or_unknown(const char *text)
 static json_t *member_json(const char *name, const char *state, uint64_t missing_here,
     uint64_t missing_there, uint64_t since_ms, bool is_blocking)
 {
-    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:b}", "name", text_or_unknown(name), "state", state,
-        "missing_here", (json_int_t)missing_here, "missing_there", (json_int_t)missing_there,
+    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:b}", "name", text_or_unknown(name), "state",
+        state, "missing_here", (json_int_t)missing_here, "missing_there", (json_int_t)missing_there,
         "since_ms", (json_int_t)since_ms, "blocks_log", is_blocking);
 }
 

@@ -119,7 +119,8 @@ static void take_store(struct pump_node *node, const struct core_output *output)
     node->unstored = pump_grow(node->unstored, node->unstored_count, sizeof *node->unstored);
     node->unstored_numbers =
         pump_grow(node->unstored_numbers, node->unstored_count, sizeof *node->unstored_numbers);
-    node->unstored_ms = pump_grow(node->unstored_ms, node->unstored_count, sizeof *node->unstored_ms);
+    node->unstored_ms =
+        pump_grow(node->unstored_ms, node->unstored_count, sizeof *node->unstored_ms);
     node->unstored_ms[node->unstored_count] = output->wall_ms;
     node->unstored[node->unstored_count] = row_copy(output);
     node->unstored_numbers[node->unstored_count] = output->number;
