@@ -140,6 +140,7 @@ static void open_parts(struct core *core)
     pending_init(&core->pending, memory, PENDING_BYTES_MAX);
     clients_init(&core->clients, memory);
     vector_init(&core->claims, memory);
+    vector_init(&core->settled, memory);
     crdt_buffer_init(&core->scratch, memory);
     crdt_buffer_init(&core->summary, memory);
     crdt_buffer_init(&core->held, memory);
@@ -188,6 +189,7 @@ void core_close(struct core *core)
     pending_close(&core->pending);
     journal_close(&core->journal);
     vector_close(&core->claims);
+    vector_close(&core->settled);
     crdt_buffer_close(&core->scratch);
     crdt_buffer_close(&core->summary);
     crdt_buffer_close(&core->held);

@@ -77,6 +77,7 @@ struct core {
     /* own, generation */
     enum ahead ahead;
     uint64_t closed_us;              /* when an own batch was last closed           */
+    struct vector settled;           /* `durable` at the newest own batch in it     */
     uint64_t waiting_until_us;       /* WAITING: no longer than this                */
     bool is_generation_burnt;
     char write_refusal[EVENT_TEXT_BYTES];
