@@ -187,54 +187,66 @@ static bool outlives(struct simulator *sim, const struct act *fold, const struct
     return false;
 }
 
-/* What I9 allows: the author of the removal was back with less of the folded feed
- * than it once had on disk; or it had lost the removal itself, when it said that
- * it has all that was folded. */
+/* What I9 allows: the author of the operation was back with less of the folded feed
+ * than it once had on disk; or it had lost the operation itself, which others keep,
+ * when it said that it has all that was folded. */
 static bool is_by_right(
-    const struct simulator *sim, const struct act *fold, const struct act *removal)
+    const struct simulator *sim, const struct act *fold, const struct act *act)
 {
-    const struct known_origin *author = &sim->registry.origins[removal->origin];
-    return removal->observed->seq[fold->origin]
-            < removal->batch->durable_before.seq[fold->origin]
-        || (author->is_lost && removal->seq > author->kept);
+    const struct known_origin *author = &sim->registry.origins[act->origin];
+    return act->observed->seq[fold->origin] < act->batch->durable_before.seq[fold->origin]
+        || (author->is_lost && act->seq > author->kept);
 }
 
-static void folds_tell(struct simulator *sim, const struct act *fold, const struct act *removal,
-    bool is_right)
+/* Every operation that the author of the fold had not seen has itself seen all that
+ * was folded, whatever it does: only so no removal can find a part of it. */
+static void folds_judge_beside(struct simulator *sim, const struct act *fold)
 {
-    struct label folder = simulator_label(sim, fold->origin);
-    struct label remover = simulator_label(sim, removal->origin);
-    unsigned long long seen = removal->observed->seq[fold->origin];
-    simulator_trace(sim,
-        "OUTLIVED %s %llu up to %llu, which had seen %llu of %s, by removal %s %llu, which had"
-        " seen %llu of %s: %s",
-        folder.text, (unsigned long long)fold->seq, (unsigned long long)fold->record->fold_seq,
-        (unsigned long long)fold->observed->seq[removal->origin], remover.text, remover.text,
-        (unsigned long long)removal->seq, seen, folder.text, is_right ? "by right" : "wrong");
-    if (!is_right)
-        simulator_fail(sim,
-            "I9: fold %s %llu up to %llu outlives removal %s %llu, which had seen %llu of %s and"
-            " whose author never had more",
-            folder.text, (unsigned long long)fold->seq,
-            (unsigned long long)fold->record->fold_seq, remover.text,
-            (unsigned long long)removal->seq, seen, folder.text);
+    struct walk walk = { 0 };
+    struct act act;
+    while (walk_next(sim, &walk, &act) && !sim->is_broken) {
+        unsigned long long h = fold->record->fold_seq;
+        if (act_has_seen(fold, act.origin, act.seq) || act_has_seen(&act, fold->origin, h)
+            || is_by_right(sim, fold, &act))
+            continue;
+        struct label folder = simulator_label(sim, fold->origin);
+        struct label other = simulator_label(sim, act.origin);
+        simulator_fail(sim, "I9: %s %llu folds up to %llu and had seen %llu of %s, whose %llu had"
+            " seen %llu of %s only, and its author never had more",
+            folder.text, (unsigned long long)fold->seq, h,
+            (unsigned long long)fold->observed->seq[act.origin], other.text,
+            (unsigned long long)act.seq,
+            (unsigned long long)act.observed->seq[fold->origin], folder.text);
+    }
+}
+
+void folds_check(struct simulator *sim)
+{
+    struct walk walk = { 0 };
+    struct act act;
+    while (sim->is_model_exact && walk_next(sim, &walk, &act) && !sim->is_broken)
+        if (is_fold(act.record))
+            folds_judge_beside(sim, &act);
 }
 
 /* False when a removal did not find what it had seen, because of this fold. */
 static bool is_fold_exact(struct simulator *sim, const struct vector *context,
     const struct act *fold, const struct place *place)
 {
-    bool is_exact = true;
     struct walk walk = { 0 };
     struct act act;
     while (walk_next(sim, &walk, &act)) {
         if (!removes(&act, place) || act.seq > context->seq[act.origin]
             || !outlives(sim, fold, place, &act))
             continue;
-        is_exact = false;
-        folds_tell(sim, fold, &act, is_by_right(sim, fold, &act));
+        simulator_trace(sim, "OUTLIVED fold %s %llu up to %llu by removal %s %llu, which had seen"
+            " %llu of it", simulator_label(sim, fold->origin).text,
+            (unsigned long long)fold->seq, (unsigned long long)fold->record->fold_seq,
+            simulator_label(sim, act.origin).text, (unsigned long long)act.seq,
+            (unsigned long long)act.observed->seq[fold->origin]);
+        return false;
     }
-    return is_exact;
+    return true;
 }
 
 bool folds_are_exact(struct simulator *sim, size_t node, int key, int field)
@@ -244,7 +256,7 @@ bool folds_are_exact(struct simulator *sim, size_t node, int key, int field)
     const struct vector *context = &sim->nodes[node].context;
     struct walk walk = { 0 };
     struct act act;
-    while (walk_next(sim, &walk, &act) && !sim->is_broken)
+    while (is_exact && walk_next(sim, &walk, &act))
         if (is_fold(act.record) && is_at(&act, &place) && act.seq <= context->seq[act.origin]
             && !is_fold_exact(sim, context, &act, &place))
             is_exact = false;

@@ -132,6 +132,7 @@ static void values_digest(struct simulator *sim, size_t node, char *ret_text, si
 void invariants_values(struct simulator *sim)
 {
     char first[REPLY_BYTES] = "", digest[REPLY_BYTES] = "";
+    folds_check(sim);
     for (size_t node = 0; node < sim->node_count && !sim->is_broken; node++) {
         if (sim->nodes[node].loss != 0)
             continue;
