@@ -103,6 +103,7 @@ struct core {
     uint64_t clocks_ahead;           /* batches with a stamp far ahead, ever        */
     uint64_t clock_ahead_us;         /* of the last event about that                */
     uint64_t forked_us;              /* last alarm from a comparison                */
+    uint64_t lesser_batches;         /* by members back with less than acknowledged */
 
     /* snapshots */
     bool has_snapshot;               /* the last REPLAY_SNAPSHOT was taken           */

@@ -205,6 +205,31 @@ START_TEST(an_acknowledgement_waits_for_what_is_written_but_not_stored)
 }
 END_TEST
 
+START_TEST(batches_of_a_member_that_is_back_with_less_are_counted)
+{
+    begin(CORE_ALWAYS);
+    add(63);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":64\r\n");
+    ck_assert_uint_eq(contributions(), 2);
+    pump_ask(&pump, 1, "SET other 0");
+    pump_run(&pump, 100000);
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, "INFO crdt"), "crdt_lesser_batches:0\r\n"));
+    /* An older store is put back, and the clients do not wait for what it lacks. */
+    pump_cut(&pump, 0, 1, true);
+    pump.nodes[1].stored_marks[CORE_MARK_AHEAD] = 1;
+    pump_restart(&pump, 1, 40);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 1, "DEL k"), ":1\r\n");
+    pump_cut(&pump, 0, 1, false);
+    pump_run(&pump, 5000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "GET k"), "$2\r\n64\r\n");
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, "INFO crdt"), "crdt_lesser_batches:1\r\n"));
+    ck_assert(pump_is_equal(&pump));
+    pump_close(&pump);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core_acknowledged");
@@ -218,6 +243,7 @@ int main(void)
     tcase_add_test(tests, what_a_peers_batch_names_may_not_be_on_its_disk);
     tcase_add_test(tests, what_is_not_on_the_own_disk_is_not_folded);
     tcase_add_test(tests, an_acknowledgement_waits_for_what_is_written_but_not_stored);
+    tcase_add_test(tests, batches_of_a_member_that_is_back_with_less_are_counted);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }
