@@ -92,13 +92,26 @@ static void free_index(struct crdt_table *table, const struct crdt_table_context
     table->deleted_count = 0;
 }
 
-/* Fills an index whose memory is there. */
+/* Fills an index whose memory is there: some items at a time, so that memory
+ * answers for the slots of the last ones while the first ones are put in. */
 static void fill_index(struct crdt_table *table, const struct crdt_table_context *context)
 {
+    enum { STRIDE_COUNT = 16 };
     memset(table->tags, TAG_FREE, table->slot_count);
     table->deleted_count = 0;
-    for (size_t i = 0; i < table->count; i++)
-        index_item(table, hash_of(context, crdt_key_bytes(table->items[i].key)), i);
+    for (size_t first = 0; first < table->count; first += STRIDE_COUNT) {
+        uint64_t hashes[STRIDE_COUNT];
+        size_t left = table->count - first;
+        size_t count = left < STRIDE_COUNT ? left : STRIDE_COUNT;
+        for (size_t i = 0; i < count; i++) {
+            hashes[i] = hash_of(context, crdt_key_bytes(table->items[first + i].key));
+            size_t slot = hashes[i] & (table->slot_count - 1);
+            crdt_memory_expect(&table->tags[slot]);
+            crdt_memory_expect(&table->slots[slot]);
+        }
+        for (size_t i = 0; i < count; i++)
+            index_item(table, hashes[i], first + i);
+    }
 }
 
 /* Makes the index anew with `slot_count` slots. */
