@@ -145,6 +145,7 @@ static void open_parts(struct core *core)
     pending_init(&core->pending, memory, PENDING_BYTES_MAX);
     clients_init(&core->clients, memory);
     vector_init(&core->claims, memory);
+    vector_init(&core->settled, memory);
     vector_init(&core->floor, memory);
     vector_init(&core->newest_context, memory);
     crdt_buffer_init(&core->newest_tips, memory);
@@ -197,6 +198,7 @@ void core_close(struct core *core)
     pending_close(&core->pending);
     journal_close(&core->journal);
     vector_close(&core->claims);
+    vector_close(&core->settled);
     vector_close(&core->floor);
     vector_close(&core->newest_context);
     crdt_buffer_close(&core->newest_tips);

@@ -136,6 +136,7 @@ struct core {
     /* own, generation */
     enum ahead ahead;
     uint64_t closed_us;              /* when an own batch was last closed           */
+    struct vector settled;           /* `durable` at the newest own batch in it     */
     uint64_t waiting_until_us;       /* WAITING: no longer than this                */
     bool is_generation_burnt;
     uint64_t previous_generation;    /* before the present one; 0: none or not known */
@@ -162,6 +163,7 @@ struct core {
     uint64_t clocks_ahead;           /* batches with a stamp far ahead, ever        */
     uint64_t clock_ahead_us;         /* of the last event about that                */
     uint64_t forked_us;              /* last alarm from a comparison                */
+    uint64_t lesser_batches;         /* by members back with less than acknowledged */
 
     /* snapshots */
     bool has_snapshot;               /* the last REPLAY_SNAPSHOT was taken           */

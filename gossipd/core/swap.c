@@ -130,9 +130,9 @@ void swap_built(struct core *core, const struct core_input *input)
     join->retry_us = core->now_us;
 }
 
-/* What the joined snapshot has is durable here, and below the floor. Said again
- * as often as memory is out. */
-static enum crdt_status take_durable(struct core *core)
+/* What the joined snapshot brought is below the floor, and will be durable here
+ * with the swap: room is made for that. Said again as often as memory is out. */
+static enum crdt_status take_floor(struct core *core)
 {
     struct join *join = &core->join;
     enum crdt_status status = CRDT_OK;
@@ -142,12 +142,23 @@ static enum crdt_status take_durable(struct core *core)
     }
     struct tips_walk walk = tips_begin(join->snapshot.tips);
     struct tip tip;
-    while (status == CRDT_OK && tips_next(&walk, &tip)) {
-        const struct crdt_origin *origin = &tip.batch.origin;
-        if (tip.batch.last_seq > vector_get(&core->journal.durable, origin))
-            status = vector_set(&core->journal.durable, origin, tip.batch.last_seq);
-    }
+    while (status == CRDT_OK && tips_next(&walk, &tip))
+        status = journal_reserve(&core->journal, &tip.batch.origin);
     return status;
+}
+
+/* What is durable is acknowledged, and a removal made here afterwards has to have
+ * seen it (invariant I9): so not before the swap. */
+static void take_durable(struct core *core)
+{
+    struct vector *durable = &core->journal.durable;
+    struct tips_walk walk = tips_begin(core->join.snapshot.tips);
+    struct tip tip;
+    while (tips_next(&walk, &tip)) {
+        if (tip.batch.last_seq > vector_get(durable, &tip.batch.origin))
+            vector_update(durable, &tip.batch.origin, tip.batch.last_seq);
+    }
+    core->durable_version++;
 }
 
 /* ---- Catching up ---------------------------------------------------------- */
@@ -235,6 +246,7 @@ static void swap(struct core *core, struct core_output *discard)
     discard->document = core->document;
     core->document = join->document;
     join->document = NULL;
+    take_durable(core);
     core->joins++;
     core->scan_epoch++;
     core->is_fold_stale = true;
@@ -287,7 +299,7 @@ void swap_go_on(struct core *core)
     enum crdt_status status = CRDT_OK;
     bool is_done = false;
     if (join->state == JOIN_TAKING)
-        status = take_durable(core);
+        status = take_floor(core);
     if (status == CRDT_OK && join->is_tail_lost) {
         build_again(core);
         return;
