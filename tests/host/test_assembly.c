@@ -3,138 +3,18 @@
 #include "gossipd/host/assembly.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gossipd/host/counting.h"
 #include "gossipd/host/database_floor.h"
 #include "gossipd/host/database_snapshot.h"
 #include "gossipd/host/database_stage.h"
-#include "gossipd/host/draft.h"
-#include "gossipd/host/import.h"
 #include "gossipd/host/tips_table.h"
 #include "gossipd/host/verify.h"
-#include "gossipd/limits.h"
-#include "tests/host/feeds.h"
+#include "tests/host/built.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
-
-static struct counting_memory counting;
-static struct crdt_memory memory;
-static struct database *database;
-static struct feeds_node a, b;  /* who write                                        */
-static struct feeds_node here;  /* has merged all that this store got               */
-static struct choice choice;
-static struct failure failure;
-static atomic_bool is_given_up;
-static uint64_t newest_number;
-
-static struct database *open_store(const char *file)
-{
-    struct database *opened = NULL;
-    struct database_facts facts;
-    ck_assert_msg(database_open(support_path(file), SUPPORT_VFS, feeds_cluster_id,
-                      here.identity.key, &opened, &facts, &failure), "%s", failure.text);
-    return opened;
-}
-
-static void setup(void)
-{
-    bool is_fixed = false;
-    memory = counting_hook(&counting);
-    choice = choice_from_seed(choice_seed("assembly", &is_fixed));
-    support_directory();
-    support_vfs_register();
-    feeds_node_open(&a, 1);
-    feeds_node_open(&b, 2);
-    feeds_node_open(&here, 3);
-    newest_number = 0;
-    database = open_store("store.db");
-}
-
-static void teardown(void)
-{
-    database_close(database);
-    feeds_node_close(&a);
-    feeds_node_close(&b);
-    feeds_node_close(&here);
-    support_remove();
-    ck_assert_uint_eq(counting_used(&counting), 0);
-}
-
-static void put_output(struct database *into, const struct core_output *output)
-{
-    struct row *row = row_new(&memory, output, CORE_ALWAYS);
-    ck_assert_msg(database_write(into, row, 1, true, &failure) == DATABASE_DONE, "%s",
-        failure.text);
-    row_free(&memory, row);
-}
-
-/* Lets `node` write and the store have it; `reader`, which may be NULL, merges. */
-static void put(struct database *into, struct feeds_node *node, struct feeds_node *reader)
-{
-    struct core_output output = feeds_write(node, &choice, ++newest_number);
-    put_output(into, &output);
-    if (reader != NULL && reader != node) {
-        feeds_merge(reader, output.bytes);
-    }
-}
-
-static void put_some(size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct feeds_node *writers[] = {&a, &b, &here};
-        put(database, writers[choice_below(&choice, 3)], &here);
-    }
-}
-
-static void place(struct database *in, uint64_t number)
-{
-    const struct core_output output = {.kind = CORE_SNAPSHOT, .number = number};
-    put_output(in, &output);
-}
-
-static struct assembly_order order_of(const char *file, uint64_t number, bool is_join)
-{
-    struct assembly_order order = {.path = support_path(file), .vfs = SUPPORT_VFS,
-        .number = number, .is_join = is_join, .options = feeds_options(), .memory = memory,
-        .fd = draft_open(support_path(file)), .is_given_up = &is_given_up};
-    ck_assert_int_ge(order.fd, 0);
-    order.options.memory = memory;
-    memcpy(order.cluster_id, feeds_cluster_id, sizeof order.cluster_id);
-    return order;
-}
-
-static enum import_result bring_in(struct database *into, const struct assembly_order *order,
-    const struct assembly *assembly)
-{
-    struct import_order import_order = {.number = order->number,
-        .snapshot = assembly->snapshot, .raised = assembly->raised,
-        .raised_count = assembly->raised_count, .is_join = order->is_join};
-    memcpy(import_order.joined, assembly->joined, CRDT_HASH_BYTES);
-    struct import *import = import_new(&memory, &import_order, order->fd);
-    enum import_result result = IMPORT_MORE;
-    while (result == IMPORT_MORE) {
-        result = import_step(import, into, &failure);
-    }
-    import_free(import);
-    return result;
-}
-
-/* Builds a snapshot of a store and brings it in. */
-static void make_snapshot(struct database *of, const char *file, uint64_t number)
-{
-    struct assembly assembly;
-    place(of, number);
-    struct assembly_order order = order_of(file, number, false);
-    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
-    ck_assert_ptr_null(assembly.document);
-    ck_assert_int_eq(bring_in(of, &order, &assembly), IMPORT_DONE);
-    assembly_close(&assembly);
-}
 
 static void expect_newest(struct database *in, struct crdt_buffer wanted)
 {
@@ -469,89 +349,11 @@ START_TEST(without_anything_staged_there_is_no_join)
 }
 END_TEST
 
-/* ---- What verify says ------------------------------------------------------------- */
-
-/* Breaks a store that has a floor by a statement, and verifies it. */
-static void expect_broken(const char *sql, const char *reason)
-{
-    struct verify_report report;
-    struct core_drop_feed feed = {.stable = 20, .cap = 20};
-    bool has_more = false;
-    for (int i = 0; i < 30; i++) {
-        put(database, &a, &here);
-    }
-    make_snapshot(database, "store.db", 1);
-    put(database, &a, &here);
-    feed.origin = crdt_self(a.document);
-    feed.stable = feed.cap = a.seq / 2;
-    struct core_drop drop = {.feeds = &feed, .feed_count = 1, .before_ms = UINT64_MAX,
-        .log_bytes_max = UINT64_MAX};
-    ck_assert_int_eq(
-        database_drop(database, &drop, &memory, &has_more, &failure), DATABASE_DONE);
-    ck_assert_int_eq(
-        sqlite3_exec(database_handle(database), sql, NULL, NULL, NULL), SQLITE_OK);
-    database_close(database);
-    database = NULL;
-    enum verify_result result =
-        verify_store(support_path("store.db"), NULL, NULL, &report, NULL, &failure);
-    ck_assert_int_eq(result, reason == NULL ? VERIFY_WHOLE : VERIFY_BROKEN);
-    ck_assert_msg(reason == NULL || strstr(failure.text, reason) != NULL, "%s", failure.text);
-    ck_assert(reason != NULL || report.dropped_feeds == 1);
-}
-
-START_TEST(verify_finds_a_store_with_a_floor_whole)
-{
-    expect_broken("SELECT 1", NULL);
-}
-END_TEST
-
-START_TEST(verify_misses_the_snapshot_that_has_what_was_dropped)
-{
-    expect_broken("DELETE FROM snapshot", "the snapshot that has them is missing");
-}
-END_TEST
-
-START_TEST(verify_misses_a_batch_above_the_floor)
-{
-    expect_broken("DELETE FROM batch WHERE place = (SELECT max(place) - 5 FROM batch)",
-        "operations of this feed before it are missing");
-}
-END_TEST
-
-START_TEST(verify_sees_a_floor_above_the_snapshot)
-{
-    expect_broken("UPDATE floor SET seq = 100000", "it lacks operations whose batches");
-}
-END_TEST
-
-START_TEST(verify_sees_a_damaged_snapshot)
-{
-    expect_broken("UPDATE snapshot_part SET bytes = zeroblob(length(bytes))",
-        "the snapshot cannot be loaded");
-}
-END_TEST
-
-START_TEST(verify_sees_a_whole_log_that_makes_another_snapshot)
-{
-    struct verify_report report;
-    put_some(10);
-    make_snapshot(database, "store.db", 1);
-    put_some(10);
-    ck_assert_int_eq(sqlite3_exec(database_handle(database),
-        "UPDATE snapshot SET place = place + 1", NULL, NULL, NULL), SQLITE_OK);
-    database_close(database);
-    database = NULL;
-    ck_assert_int_eq(verify_store(support_path("store.db"), NULL, NULL, &report, NULL, &failure),
-        VERIFY_BROKEN);
-    ck_assert_msg(strstr(failure.text, "not what its batches make") != NULL, "%s", failure.text);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("assembly");
     TCase *tests = tcase_create("assembly");
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, built_setup, built_teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_is_built_aside_has_the_bytes_of_the_live_document);
     tcase_add_test(tests, batches_behind_the_place_wait_for_the_next_snapshot);
@@ -565,12 +367,6 @@ int main(void)
     tcase_add_test(tests, a_snapshot_that_holds_more_than_its_tips_prove_is_refused);
     tcase_add_test(tests, a_snapshot_of_which_a_part_is_missing_is_refused);
     tcase_add_test(tests, without_anything_staged_there_is_no_join);
-    tcase_add_test(tests, verify_finds_a_store_with_a_floor_whole);
-    tcase_add_test(tests, verify_misses_the_snapshot_that_has_what_was_dropped);
-    tcase_add_test(tests, verify_misses_a_batch_above_the_floor);
-    tcase_add_test(tests, verify_sees_a_floor_above_the_snapshot);
-    tcase_add_test(tests, verify_sees_a_damaged_snapshot);
-    tcase_add_test(tests, verify_sees_a_whole_log_that_makes_another_snapshot);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

@@ -116,6 +116,25 @@ START_TEST(flags_win_over_the_file_and_every_key_is_a_setting)
 }
 END_TEST
 
+START_TEST(what_may_be_dropped_has_defaults_and_units)
+{
+    ck_assert_int_eq(read_all("", NULL, 0), CONFIG_DONE);
+    ck_assert_uint_eq(config.history_ms, 30 * UINT64_C(86400000));
+    ck_assert_uint_eq(config.log_bytes_max, UINT64_C(1) << 30);
+    ck_assert_uint_eq(config.unacked_bytes_max, UINT64_C(256) << 20);
+    config_close(&config);
+    ck_assert_int_eq(read_all("history = all\nlog-budget = 2mb\nunacked-log = 0\n", NULL, 0),
+        CONFIG_DONE);
+    ck_assert_uint_eq(config.history_ms, UINT64_MAX);
+    ck_assert_uint_eq(config.log_bytes_max, UINT64_C(2) << 20);
+    ck_assert_uint_eq(config.unacked_bytes_max, 0);
+    config_close(&config);
+    ck_assert_int_eq(read_all("history = none\n", NULL, 0), CONFIG_DONE);
+    ck_assert_uint_eq(config.history_ms, 0);
+    config_close(&config);
+}
+END_TEST
+
 START_TEST(a_bad_line_is_named_with_file_line_and_what_was_expected)
 {
     expect_bad("port = 7001\nport = 70000\n", "gossipd.conf:2: ", "expected a port");
@@ -128,6 +147,10 @@ START_TEST(a_bad_line_is_named_with_file_line_and_what_was_expected)
     expect_bad("name = \"two words\"\n", "gossipd.conf:1: ", "letters");
     expect_bad("peer-address = localhost\n", "gossipd.conf:1: ", "HOST:PORT");
     expect_bad("history = 30\n", "gossipd.conf:1: ", "30d");
+    expect_bad("history = 0d\n", "gossipd.conf:1: ", "30d");
+    expect_bad("history = 999999999999999999999d\n", "gossipd.conf:1: ", "36500d");
+    expect_bad("log-budget = all\n", "gossipd.conf:1: ", "512mb");
+    expect_bad("unacked-log = -1\n", "gossipd.conf:1: ", "256mb");
     expect_bad("port = \n", "gossipd.conf:", "");
     expect_bad("peer x {\n", "gossipd.conf:", "");
 }
@@ -193,6 +216,7 @@ int main(void)
     tcase_add_test(tests, without_file_and_flags_it_is_a_single_node_on_loopback);
     tcase_add_test(tests, a_file_sets_keys_and_members);
     tcase_add_test(tests, flags_win_over_the_file_and_every_key_is_a_setting);
+    tcase_add_test(tests, what_may_be_dropped_has_defaults_and_units);
     tcase_add_test(tests, a_bad_line_is_named_with_file_line_and_what_was_expected);
     tcase_add_test(tests, a_bad_member_is_named_with_file_line_and_what_was_expected);
     tcase_add_test(tests, peers_need_a_cluster_name);
