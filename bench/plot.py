@@ -38,8 +38,9 @@ def draw_panel(panel, places, top):
                    f'stroke="#ddd"/>')
         out.append(text(LEFT - 8, y + 4, f"{most * part:g}", "end"))
     for index, (name, values) in enumerate(panel.lines.items()):
-        points = " ".join(f"{LEFT + width * place / span:.1f},{top + HEIGHT * (1 - value / most):.1f}"
-                          for place, value in zip(places, values))
+        points = " ".join(
+            f"{LEFT + width * place / span:.1f},{top + HEIGHT * (1 - value / most):.1f}"
+            for place, value in zip(places, values))
         colour = COLOURS[index % len(COLOURS)]
         out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" '
                    f'stroke-width="1.5"/>')

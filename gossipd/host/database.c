@@ -49,6 +49,7 @@ struct database {
     int64_t newest_place;
     uint64_t log_bytes;      /* of all batches, as committed                      */
     uint64_t log_bytes_next; /* the same, once the open transaction commits       */
+    int wal_pages;           /* in the write-ahead log after the last commit      */
 };
 
 static bool say_sqlite(struct database *database, const char *doing, struct failure *failure)
@@ -140,6 +141,15 @@ static bool count_log(struct database *database)
     return true;
 }
 
+static int count_pages(void *context, sqlite3 *handle, const char *name, int pages)
+{
+    (void)handle;
+    (void)name;
+    struct database *database = context;
+    database->wal_pages = pages;
+    return SQLITE_OK;
+}
+
 /* Opens the file and brings its schema to this version; `ret_is_new`: there was
  * none. */
 static bool open_schema(struct database *database, const char *path, const char *vfs,
@@ -154,6 +164,8 @@ static bool open_schema(struct database *database, const char *path, const char 
     }
     sqlite3_extended_result_codes(database->handle, 1);
     sqlite3_busy_timeout(database->handle, STORE_BUSY_MS);
+    /* In the place of SQLite's own checkpoints: see checkpoint(). */
+    sqlite3_wal_hook(database->handle, count_pages, database);
     database->is_synced = true;
     /* EXTRA while the mode changes: it syncs the directory behind the deletion of
      * the rollback journal, which could otherwise be back after a power loss and
@@ -199,7 +211,8 @@ static void read_facts(struct database *database, const char *residence, const u
 {
     bool is_there = false;
     ret_facts->has_moved =
-        !mark_is(database->handle, "residence", residence, strlen(residence), &is_there) && is_there;
+        !mark_is(database->handle, "residence", residence, strlen(residence), &is_there) &&
+        is_there;
     ret_facts->has_other_key =
         !mark_is(database->handle, "key", key, CRDT_KEY_BYTES, &is_there) && is_there;
     ret_facts->generation =
@@ -356,6 +369,11 @@ static bool insert(struct database *database, const struct row *row)
     return finish(database, STATEMENT_INSERT);
 }
 
+static bool is_fsync_failure(int code)
+{
+    return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
+}
+
 /* Takes a failed transaction back and says what kind of failure it was. */
 static enum database_result write_failed(struct database *database, struct failure *failure)
 {
@@ -364,8 +382,25 @@ static enum database_result write_failed(struct database *database, struct failu
     if (sqlite3_get_autocommit(database->handle) == 0) {
         run(database, "ROLLBACK");
     }
-    bool is_fsync = code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
-    return is_fsync ? DATABASE_FSYNC_FAILED : DATABASE_FAILED;
+    return is_fsync_failure(code) ? DATABASE_FSYNC_FAILED : DATABASE_FAILED;
+}
+
+/* Copies the write-ahead log into the file when it has become long. SQLite would do
+ * so by itself, but it says nothing of a sync that failed there; the system takes
+ * what it could not write for written, and the next sync would vouch for it. Any
+ * other failure leaves the log as long as it is. */
+static enum database_result checkpoint(struct database *database, struct failure *failure)
+{
+    if (database->wal_pages < CHECKPOINT_PAGES) {
+        return DATABASE_DONE;
+    }
+    int code = sqlite3_wal_checkpoint_v2(
+        database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (code == SQLITE_OK || !is_fsync_failure(sqlite3_extended_errcode(database->handle))) {
+        return DATABASE_DONE;
+    }
+    failure_say(failure, "%s", sqlite3_errmsg(database->handle));
+    return DATABASE_FSYNC_FAILED;
 }
 
 /* Makes durable what was written without fsync. */
@@ -407,7 +442,7 @@ enum database_result database_write(struct database *database, const struct row 
             return write_failed(database, failure);
         }
     }
-    return commit(database) ? DATABASE_DONE : write_failed(database, failure);
+    return commit(database) ? checkpoint(database, failure) : write_failed(database, failure);
 }
 
 enum database_result database_transact(struct database *database,
@@ -416,7 +451,7 @@ enum database_result database_transact(struct database *database,
 {
     bool is_done =
         begin(database, is_synced) && work(database->handle, context) && commit(database);
-    return is_done ? DATABASE_DONE : write_failed(database, failure);
+    return is_done ? checkpoint(database, failure) : write_failed(database, failure);
 }
 
 struct drop_work {
