@@ -48,6 +48,7 @@ struct node {
     /* What the checks remember. */
     size_t self;                 /* own origin; ORIGIN_COUNT_MAX: none          */
     struct vector context;
+    struct vector floor;         /* as the core was told                        */
     struct oracle oracle;
     size_t feeds[ORIGIN_COUNT_MAX]; /* feed index -> origin                     */
     size_t feed_count;
