@@ -186,7 +186,6 @@ static void ask(struct core *core, const struct peer *peer)
     while (join->asked < join->snapshot.parts && join->asked < join->staged + JOIN_ASKS_MAX) {
         struct message message = {.kind = MESSAGE_ASK, .as.ask.part = join->asked};
         memcpy(message.as.ask.hash, join->snapshot.hash, CRDT_HASH_BYTES);
-        join->asked_us = core->now_us;
         if (!sync_send(core, peer, &message, false))
             return;
         join->asked++;
@@ -198,7 +197,6 @@ static void ask_again(struct core *core, const struct peer *peer)
 {
     core->join.link = peer->link;
     core->join.asked = core->join.received;
-    core->join.asked_us = core->now_us;
     ask(core, peer);
 }
 
@@ -341,14 +339,6 @@ void join_staged(struct core *core, const struct core_input *input)
 
 /* ---- Time ----------------------------------------------------------------- */
 
-/* When to ask again for what has not come, of whoever was asked. */
-static uint64_t stalled_us(const struct join *join)
-{
-    bool is_waiting = join->link != 0 && join->received < join->snapshot.parts;
-    uint64_t since_us = join->asked_us > join->moved_us ? join->asked_us : join->moved_us;
-    return is_waiting ? since_us + JOIN_STALLED_US : UINT64_MAX;
-}
-
 /* A join voids the snapshot that peers may be fetching from here. */
 static uint64_t build_us(const struct core *core)
 {
@@ -373,18 +363,10 @@ void join_go_on(struct core *core)
 
 void join_tick(struct core *core)
 {
-    struct join *join = &core->join;
-    if (!core_is_running(core))
-        return;
-    if (join->state == JOIN_TAKING || join->state == JOIN_CATCHING_UP)
+    const struct join *join = &core->join;
+    if (core_is_running(core)
+        && (join->state == JOIN_TAKING || join->state == JOIN_CATCHING_UP))
         swap_go_on(core);
-    if (join->state != JOIN_FETCHING || stalled_us(join) > core->now_us)
-        return;
-    const struct peer *peer = core_peer_by_link(core, join->link);
-    if (peer != NULL)
-        ask_again(core, peer);
-    else
-        join->link = 0;
 }
 
 uint64_t join_due_us(const struct core *core)
@@ -394,10 +376,9 @@ uint64_t join_due_us(const struct core *core)
         return UINT64_MAX;
     switch (join->state) {
     case JOIN_NONE:
+    case JOIN_FETCHING: /* What is silent goes on with the next offer.               */
     case JOIN_BUILDING:
         return UINT64_MAX;
-    case JOIN_FETCHING:
-        return stalled_us(join);
     case JOIN_READY:
         return core->is_snapshot_on || build_us(core) <= core->now_us ? UINT64_MAX
                                                                       : build_us(core);

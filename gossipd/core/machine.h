@@ -98,7 +98,6 @@ struct join {
     bool is_resumed;          /* how many bytes were staged in an earlier life is not
                                * known                                              */
     uint64_t first_stage_id;  /* answers to older ones are about something else     */
-    uint64_t asked_us;        /* when last                                          */
     uint64_t moved_us;        /* when the last part came                            */
 
     /* READY, BUILDING */

@@ -36,7 +36,11 @@ static void *builder_main(void *context)
     struct builder *builder = context;
     /* On Linux this is the thread alone: the loop keeps its core. */
     setpriority(PRIO_PROCESS, 0, BUILDER_NICE);
-    builder->is_built = assembly_build(&builder->order, &builder->assembly, &builder->failure);
+    /* Here, since a file system at work can keep whoever makes a file waiting. */
+    builder->order.fd = draft_open(builder->loop->store_path);
+    builder->is_built = builder->order.fd >= 0
+        ? assembly_build(&builder->order, &builder->assembly, &builder->failure)
+        : failure_say(&builder->failure, "cannot make a file beside the store");
     ev_async_send(builder->loop->ev, &builder->ended);
     return NULL;
 }
@@ -66,13 +70,7 @@ static void fail(struct builder *builder, const char *reason)
 static void build(struct builder *builder)
 {
     builder->begun_us = clock_monotonic_us();
-    builder->order.fd = draft_open(builder->loop->store_path);
-    if (builder->order.fd < 0) {
-        fail(builder, "cannot make a file beside the store");
-        return;
-    }
     if (pthread_create(&builder->thread, NULL, builder_main, builder) != 0) {
-        close(builder->order.fd);
         fail(builder, "the system has no room for another thread");
         return;
     }
@@ -103,6 +101,13 @@ static void bring_in(struct builder *builder)
     builder->state = BUILDER_IMPORTING;
 }
 
+static void draft_close(struct builder *builder)
+{
+    if (builder->order.fd >= 0) {
+        close(builder->order.fd);
+    }
+}
+
 static void on_ended(struct ev_loop *ev, ev_async *watcher, int events)
 {
     (void)ev;
@@ -115,7 +120,7 @@ static void on_ended(struct ev_loop *ev, ev_async *watcher, int events)
     if (builder->is_built) {
         bring_in(builder);
     } else {
-        close(builder->order.fd);
+        draft_close(builder);
         answer_failed(builder);
     }
 }
@@ -140,7 +145,7 @@ void builder_close(struct builder *builder)
     atomic_store(&builder->is_given_up, true);
     if (builder->state == BUILDER_BUILDING) {
         pthread_join(builder->thread, NULL);
-        close(builder->order.fd);
+        draft_close(builder);
     }
     assembly_close(&builder->assembly);
     ev_async_stop(builder->loop->ev, &builder->ended);

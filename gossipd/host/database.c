@@ -188,9 +188,9 @@ static bool open_schema(struct database *database, const char *path, const char 
         return failure_say(failure, "cannot make the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
-    return (database_snapshot_open(database->handle) && database_floor_open(database->handle) &&
-               database_stage_open(database->handle) && prepare(database) &&
-               count_log(database)) ||
+    return (database_snapshot_open(database->handle) &&
+               database_floor_open(database->handle) && database_stage_open(database->handle) &&
+               prepare(database) && count_log(database)) ||
         say_sqlite(database, "the store has an unknown schema", failure);
 }
 

@@ -209,15 +209,18 @@ static void backup_go_on(struct store *store)
 
 static void import_ended(struct store *store, bool is_ok, const struct failure *failure)
 {
+    struct import *import = store->import;
     pthread_mutex_lock(&store->mutex);
-    store->news.imported = import_number(store->import);
+    store->news.imported = import_number(import);
     store->news.is_import_ok = is_ok;
     store->news.import_reason = *failure;
-    import_free(store->import);
     store->import = NULL;
     store->is_sweep_due = true;
     pthread_mutex_unlock(&store->mutex);
     store->notify(store->notify_context);
+    /* Without the mutex, for which the loop would wait: the last close of a large
+     * file takes the system tens of milliseconds. */
+    import_free(import);
 }
 
 static void import_go_on(struct store *store)

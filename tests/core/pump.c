@@ -151,7 +151,7 @@ void pump_open(struct pump *pump, size_t node_count, enum core_durability durabi
     uint64_t seed)
 {
     *pump = (struct pump){.node_count = node_count, .now_us = 1000000, .latency_us = 200,
-        .trace = seed};
+        .part_bytes = 120, .trace = seed};
     for (size_t index = 0; index < node_count; index++) {
         struct pump_node *node = &pump->nodes[index];
         crdt_buffer_init(&node->replies, NULL);

@@ -10,7 +10,6 @@
 
 #define PUMP_NODES_MAX 3
 #define PUMP_FEEDS_MAX 32
-#define PUMP_PART_BYTES 120 /* of a stored snapshot                               */
 #define PUMP_DROP_ROWS 3    /* in one answer                                      */
 
 /* An input that is on its way, with all that it points to. */
@@ -96,6 +95,7 @@ struct pump {
     size_t node_count;
     uint64_t now_us;
     uint64_t latency_us; /* of links and of the store's reads                       */
+    size_t part_bytes;   /* of a stored snapshot                                    */
     uint64_t newest_link;
     struct pump_input *first;
     uint64_t trace; /* a hash over all outputs                                      */

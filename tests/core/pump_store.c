@@ -273,11 +273,11 @@ static enum crdt_status join(struct pump_node *node, struct crdt_document *docum
     return CRDT_OK;
 }
 
-static struct core_snapshot describe(const struct pump_node *node)
+static struct core_snapshot describe(const struct pump *pump, const struct pump_node *node)
 {
     const struct crdt_buffer *bytes = &node->snapshot;
     struct core_snapshot snapshot = {.bytes = bytes->size,
-        .parts = (bytes->size + PUMP_PART_BYTES - 1) / PUMP_PART_BYTES,
+        .parts = (bytes->size + pump->part_bytes - 1) / pump->part_bytes,
         .tips = crdt_buffer_bytes(&node->snapshot_tips)};
     memcpy(snapshot.hash, bytes->data + bytes->size - CRDT_HASH_BYTES, CRDT_HASH_BYTES);
     return snapshot;
@@ -338,7 +338,7 @@ static void snapshot(struct pump *pump, size_t index, const struct core_output *
     item->input.is_ok = status == CRDT_OK;
     item->input.document = item->document;
     if (status == CRDT_OK) {
-        struct core_snapshot made = describe(node);
+        struct core_snapshot made = describe(pump, node);
         post_snapshot(item, &made);
     } else {
         item->input.reason =
@@ -353,13 +353,13 @@ static void fetch_part(struct pump *pump, size_t index, const struct core_output
     item->input.number = output->number;
     if (node->snapshot.size == 0)
         return;
-    struct core_snapshot newest = describe(node);
+    struct core_snapshot newest = describe(pump, node);
     if (memcmp(newest.hash, output->head, CRDT_HASH_BYTES) != 0)
         return;
     claim(output->value < newest.parts);
-    size_t begin = (size_t)output->value * PUMP_PART_BYTES;
+    size_t begin = (size_t)output->value * pump->part_bytes;
     size_t size = node->snapshot.size - begin;
-    size = size < PUMP_PART_BYTES ? size : PUMP_PART_BYTES;
+    size = size < pump->part_bytes ? size : pump->part_bytes;
     item->input.is_ok = true;
     pump_post_bytes(item, node->snapshot.data + begin, size);
 }
@@ -434,7 +434,7 @@ size_t pump_replay_snapshot(struct pump *pump, size_t index)
     struct pump_node *node = &pump->nodes[index];
     if (node->snapshot.size == 0 || node->snapshot_rows > node->row_count)
         return 0;
-    struct core_snapshot facts = describe(node);
+    struct core_snapshot facts = describe(pump, node);
     struct core_input input = {.kind = CORE_REPLAY_SNAPSHOT,
         .bytes = crdt_buffer_bytes(&node->snapshot), .snapshot = &facts};
     pump_step(pump, index, &input);

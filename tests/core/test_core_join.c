@@ -68,6 +68,71 @@ START_TEST(both_write_while_one_joins_and_nothing_is_lost)
 }
 END_TEST
 
+static bool is_building(void)
+{
+    return info_has(1, "crdt_join_state:building\r\n");
+}
+
+/* While the store is slow: in `always` what comes is in the open batch, else in
+ * batches that are not durable. */
+static void join_while_the_store_is_slow(enum core_durability durability)
+{
+    begin(2, durability);
+    drift_apart();
+    pump.nodes[1].build_us = SECOND_US;
+    cut(1, false);
+    for (int ms = 0; ms < 20000 && !is_building(); ms++)
+        pump_run(&pump, 1000);
+    pump.nodes[1].is_store_held = true;
+    for (int index = 0; index < 10; index++) {
+        char words[32];
+        snprintf(words, sizeof words, "SADD s d%03d", index);
+        pump_command(&pump, 1, words);
+        add(0, "s", 'e', index, 1);
+        pump_run(&pump, 5000);
+    }
+    pump_run(&pump, 2 * SECOND_US);
+    struct crdt_bytes names[] = {crdt_text("data"), crdt_text("s")};
+    struct crdt_path path = {.keys = names, .count = 2};
+    const struct crdt_document *document = core_document(pump.nodes[1].core);
+    ck_assert_uint_gt(pump.nodes[1].unstored_count, 0);
+    /* What node 0 wrote since may be below its floor already. */
+    ck_assert_uint_ge(crdt_count(document, path, CRDT_SET), 65);
+    ck_assert_uint_eq(pump.nodes[1].discard_count, 1);
+    pump.nodes[1].is_store_held = false;
+    pump_store(&pump, 1);
+    pump_run(&pump, 20 * SECOND_US);
+    check_converged(":75\r\n");
+    end();
+}
+
+START_TEST(what_is_not_durable_yet_is_in_the_joined_document)
+{
+    join_while_the_store_is_slow(CORE_EVERYSEC);
+    join_while_the_store_is_slow(CORE_ALWAYS);
+}
+END_TEST
+
+START_TEST(who_has_joined_offers_what_it_joined)
+{
+    begin(3, CORE_ALWAYS);
+    cut(2, true);
+    pump.nodes[1].options.snapshot_bytes = 0;
+    pump_restart(&pump, 1, SIZE_MAX);
+    pump_run(&pump, 3 * SECOND_US);
+    drift_apart();
+    pump_cut(&pump, 0, 1, false);
+    pump_run(&pump, 20 * SECOND_US);
+    ck_assert(info_has(1, "crdt_joins:1\r\n"));
+    pump_cut(&pump, 0, 1, true);
+    pump_cut(&pump, 1, 2, false);
+    pump_run(&pump, 20 * SECOND_US);
+    ck_assert(info_has(2, "crdt_joins:1\r\n"));
+    check_converged(":55\r\n");
+    end();
+}
+END_TEST
+
 START_TEST(it_equals_a_node_that_has_every_batch)
 {
     begin(3, CORE_ALWAYS);
@@ -168,6 +233,26 @@ static void set_large(size_t node, size_t size)
     crdt_buffer_close(&words);
 }
 
+START_TEST(a_transfer_leaves_room_for_everything_else)
+{
+    begin(2, CORE_ALWAYS);
+    pump.part_bytes = SNAPSHOT_PART_BYTES;
+    drift_apart();
+    const size_t size = (size_t)15 << 20;
+    set_large(0, size);
+    pump_run(&pump, 5 * SECOND_US);
+    pump.nodes[1].is_snapshot_failing = true;
+    cut(1, false);
+    run_until_staged(1);
+    uint64_t begun_us = pump.now_us;
+    run_until_staged(15);
+    uint64_t least_us = size * UINT64_C(1000000) / TRANSFER_BYTES_PER_S;
+    ck_assert_uint_ge(pump.now_us - begun_us, least_us * 8 / 10);
+    ck_assert_uint_le(pump.now_us - begun_us, least_us * 2);
+    end();
+}
+END_TEST
+
 START_TEST(a_join_during_which_too_much_came_is_made_again)
 {
     begin(2, CORE_ALWAYS);
@@ -177,7 +262,7 @@ START_TEST(a_join_during_which_too_much_came_is_made_again)
     pump_run(&pump, 3 * SECOND_US);
     pump.nodes[1].build_us = 5 * SECOND_US;
     cut(1, false);
-    for (int ms = 0; ms < 20000 && !info_has(1, "crdt_join_state:building\r\n"); ms++)
+    for (int ms = 0; ms < 20000 && !is_building(); ms++)
         pump_run(&pump, 1000);
     cut(1, true);
     const size_t size = (size_t)15 << 20;
@@ -280,10 +365,32 @@ START_TEST(own_tips_that_are_not_here_end_the_generation)
 }
 END_TEST
 
+START_TEST(own_operations_that_only_the_snapshot_shows_end_the_generation)
+{
+    begin(2, CORE_ALWAYS);
+    add(1, "s", 'a', 0, 30);
+    pump_run(&pump, 30 * SECOND_US);
+    uint64_t before = origin_of(1).generation;
+    pump_wipe(&pump, 1);
+    pump.nodes[1].has_bad_signatures = true;
+    pump_restart(&pump, 1, SIZE_MAX);
+    pump_run(&pump, 5 * SECOND_US);
+    pump.nodes[1].has_bad_signatures = false;
+    pump_run(&pump, 20 * SECOND_US);
+    ck_assert(info_has(1, "crdt_joins:1\r\n"));
+    ck_assert_uint_ne(origin_of(1).generation, before);
+    add(1, "s", 'b', 0, 5);
+    pump_run(&pump, 10 * SECOND_US);
+    check_converged(":35\r\n");
+    end();
+}
+END_TEST
+
 START_TEST(a_scan_over_the_swap_misses_nothing)
 {
     begin(2, CORE_ALWAYS);
-    for (int index = 0; index < 40; index++) {
+    /* Not the order in which a snapshot has them. */
+    for (int index = 39; index >= 0; index--) {
         char words[32];
         snprintf(words, sizeof words, "SET old%02d v", index);
         pump_ask(&pump, 1, words);
@@ -322,11 +429,15 @@ int main(void)
     tcase_add_test(tests, a_peer_below_the_floor_is_offered_a_snapshot_and_no_batches);
     tcase_add_test(tests, a_late_returner_joins_keeps_its_own_and_resurrects_nothing);
     tcase_add_test(tests, both_write_while_one_joins_and_nothing_is_lost);
+    tcase_add_test(tests, what_is_not_durable_yet_is_in_the_joined_document);
+    tcase_add_test(tests, own_operations_that_only_the_snapshot_shows_end_the_generation);
+    tcase_add_test(tests, who_has_joined_offers_what_it_joined);
     tcase_add_test(tests, it_equals_a_node_that_has_every_batch);
     tcase_add_test(tests, two_nodes_far_below_each_others_floor_join_each_other);
     tcase_add_test(tests, after_a_restart_a_transfer_goes_on_where_it_was);
     tcase_add_test(
         tests, a_snapshot_that_a_peer_fetches_stays_while_its_link_is_lost_for_a_while);
+    tcase_add_test(tests, a_transfer_leaves_room_for_everything_else);
     tcase_add_test(tests, a_join_during_which_too_much_came_is_made_again);
     tcase_add_test(tests, a_transfer_goes_on_from_another_who_offers_the_same);
     tcase_add_test(tests, a_snapshot_that_is_replaced_on_the_way_is_fetched_anew);

@@ -96,7 +96,7 @@ static size_t disk_drops(struct simulator *sim, size_t node)
             return rows;
         struct core_drop_head *head = &dropping.heads[chosen];
         struct disk_item *item = &disk->items[head->place];
-        invariants_dropped(sim, node, item);
+        invariants_dropped(sim, node, item, bytes);
         bytes -= item->size;
         if (disk->floor.seq[item->feed] < item->last_seq)
             disk->floor.seq[item->feed] = item->last_seq;
@@ -164,6 +164,8 @@ void disk_dropped(struct simulator *sim, const struct event *event)
     if (event->is_ok && !input.has_more)
         disk->work.is_over = input.size > sim->log_bytes_max
             && input.size - sim->log_bytes_max > sim->unacked_bytes_max;
+    if (event->is_ok)
+        sim->nodes[event->node].floor = disk->floor;
     simulator_trace(sim, "n%zu DROPPED %llu %s%s", event->node + 1,
         (unsigned long long)event->number, event->is_ok ? "ok" : "failed",
         input.has_more ? ", not all" : "");

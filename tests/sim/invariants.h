@@ -37,8 +37,9 @@ void invariants_values(struct simulator *sim);
 void invariants_snapshot(struct simulator *sim, size_t node);
 /* What a core says may go is not more than it can know. */
 void invariants_drop(struct simulator *sim, size_t node, const struct core_drop *drop);
-/* A batch goes. */
-void invariants_dropped(struct simulator *sim, size_t node, const struct disk_item *item);
+/* A batch goes, with `log_bytes` still there, itself included. */
+void invariants_dropped(
+    struct simulator *sim, size_t node, const struct disk_item *item, uint64_t log_bytes);
 /* The joined document is in the place of the old one. */
 void invariants_joined(struct simulator *sim, size_t node);
 /* An offer leaves: of a snapshot that this node has, and that helps. */

@@ -65,6 +65,10 @@ void invariants_drop(struct simulator *sim, size_t node, const struct core_drop 
         if (feed->floor > disk->floor.seq[origin])
             simulator_fail(sim, "n%zu: I6: takes %s %llu for dropped, which is not durable",
                 node + 1, label, (unsigned long long)feed->floor);
+        if (feed->floor < sim->nodes[node].floor.seq[origin])
+            simulator_fail(sim, "n%zu: I6: its floor of %s fell from %llu to %llu", node + 1,
+                label, (unsigned long long)sim->nodes[node].floor.seq[origin],
+                (unsigned long long)feed->floor);
         if (feed->cap > disk->snapshot.context.seq[origin])
             simulator_fail(sim, "n%zu: I6: may drop %s up to %llu, its snapshot has %llu",
                 node + 1, label, (unsigned long long)feed->cap,
@@ -77,20 +81,29 @@ void invariants_drop(struct simulator *sim, size_t node, const struct core_drop 
     }
 }
 
-/* The only one that has it, by all that was ever stored. */
-static bool is_alone(const struct simulator *sim, size_t node, const struct disk_item *item)
+/* Who lacks a batch keeps it here as long as the budgets allow; one that nobody
+ * else has, longer. */
+static void invariants_lacking(
+    struct simulator *sim, size_t node, const struct disk_item *item, bool is_within)
 {
-    const struct known_origin *origin = &sim->registry.origins[item->feed];
-    if (origin->node != node || sim->nodes[node].peer_count == 0)
-        return false;
-    for (size_t i = 0; i < origin->batch_count; i++)
-        if (origin->batches[i].last_seq == item->last_seq)
-            return (origin->batches[i].holders & ~(1u << node)) == 0;
-    return false;
+    const struct node *self = &sim->nodes[node];
+    const struct known_batch *batch = registry_batch(&sim->registry, item->feed, item->last_seq);
+    if (batch == NULL || !sim->is_model_exact || self->peer_count == 0)
+        return;
+    bool is_own = sim->registry.origins[item->feed].node == node;
+    bool is_alone = is_own && (batch->holders & ~(1u << node)) == 0;
+    if (is_alone && !self->disk.work.is_over)
+        simulator_fail(sim, "n%zu: I6: drops %s %llu, which nobody else has, within its budget",
+            node + 1, simulator_label(sim, item->feed).text, (unsigned long long)item->last_seq);
+    else if (is_within && !has_everybody(sim, node, batch->holders))
+        simulator_fail(sim, "n%zu: I6: drops %s %llu, which a member lacks, within its budget",
+            node + 1, simulator_label(sim, item->feed).text, (unsigned long long)item->last_seq);
 }
 
-void invariants_dropped(struct simulator *sim, size_t node, const struct disk_item *item)
+void invariants_dropped(
+    struct simulator *sim, size_t node, const struct disk_item *item, uint64_t log_bytes)
 {
+    const struct core_drop *drop = &sim->nodes[node].disk.work.drop;
     const struct node *self = &sim->nodes[node];
     const char *label = simulator_label(sim, item->feed).text;
     unsigned long long seq = item->last_seq;
@@ -102,9 +115,11 @@ void invariants_dropped(struct simulator *sim, size_t node, const struct disk_it
     if (!lags && item->last_seq > self->context.seq[item->feed])
         simulator_fail(sim, "n%zu: I6: drops %s %llu, which it has not applied", node + 1,
             label, seq);
-    if (!is_useless && !self->disk.work.is_over && sim->is_model_exact && is_alone(sim, node, item))
-        simulator_fail(sim, "n%zu: I6: drops %s %llu, which nobody else has, within its budget",
-            node + 1, label, seq);
+    bool is_within = log_bytes <= sim->log_bytes_max;
+    if (!is_useless && is_within && item->applied_ms >= drop->before_ms)
+        simulator_fail(sim, "n%zu: I6: drops %s %llu, which is history yet", node + 1, label, seq);
+    if (!is_useless)
+        invariants_lacking(sim, node, item, is_within);
 }
 
 void invariants_joined(struct simulator *sim, size_t node)

@@ -94,6 +94,7 @@ static size_t node_load(struct simulator *sim, size_t node)
     struct crdt_buffer floor;
     crdt_buffer_init(&floor, NULL);
     disk_floor(sim, disk, &floor);
+    sim->nodes[node].floor = disk->floor;
     struct core_input input = { .kind = CORE_REPLAY_FLOOR, .bytes = crdt_buffer_bytes(&floor),
         .size = disk_log_bytes(disk, 0, snapshot->place) };
     node_step(sim, node, &input);

@@ -71,9 +71,12 @@ static void reference_compare(
     simulator_fail(sim, "n%zu: I4: the state is not that of its batches: %s", node + 1, text);
 }
 
-/* Every batch in the context has left its author for a disk at least once. */
+/* Every batch in the context has left its author for a disk at least once, and S
+ * is of nothing else. */
 static bool reference_is_possible(struct simulator *sim, size_t node)
 {
+    if (crdt_open_records(core_document(sim->nodes[node].core)) > 0)
+        return false;
     for (size_t i = 0; i < sim->registry.origin_count; i++) {
         uint64_t seq = sim->nodes[node].context.seq[i];
         if (seq > 0 && registry_batch(&sim->registry, i, seq) == NULL)
