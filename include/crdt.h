@@ -505,6 +505,10 @@ struct crdt_batch {
  * are checked only by crdt_merge(). Errors: MALFORMED, VERSION, LIMIT. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_read(
     struct crdt_bytes bytes, struct crdt_batch *ret_batch);
+/* Reads a header that was kept without its batch: what a signature over its head
+ * proves. `ret_batch->bytes` is empty. */
+CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_read_header(
+    struct crdt_bytes header, struct crdt_batch *ret_batch);
 /* What crdt_merge() would say of this batch now, as far as the header tells:
  * OK (also when it is known already), GAP with the missing operation, FORK,
  * AMNESIA, MALFORMED. */

@@ -80,11 +80,12 @@ static enum crdt_status read_version(struct crdt_bytes *input, uint64_t *ret_min
     return crdt_read_uint(input, UINT64_MAX, ret_minor);
 }
 
-static enum crdt_status read_fields(struct crdt_bytes input, struct crdt_header *header)
+/* Reads all fields of the header that `header->batch.header` holds. */
+static enum crdt_status read_fields(
+    struct crdt_header *header, uint8_t ret_body_hash[static CRDT_HASH_BYTES])
 {
+    struct crdt_bytes input = header->batch.header;
     uint64_t minor;
-    uint8_t body_hash[CRDT_HASH_BYTES];
-    uint8_t expected[CRDT_HASH_BYTES];
     enum crdt_status status = read_version(&input, &minor);
     if (status == CRDT_OK)
         status = crdt_origin_read(&input, &header->batch.origin);
@@ -97,12 +98,20 @@ static enum crdt_status read_fields(struct crdt_bytes input, struct crdt_header 
     if (status == CRDT_OK)
         status = crdt_exact_read(&input, header->deps_hash, CRDT_DEPS_HASH_BYTES);
     if (status == CRDT_OK)
-        status = crdt_exact_read(&input, body_hash, CRDT_HASH_BYTES);
+        status = crdt_exact_read(&input, ret_body_hash, CRDT_HASH_BYTES);
     if (status != CRDT_OK)
         return status;
     /* A newer minor version may have added fields: the head covers them. */
     if (minor <= CRDT_WIRE_MINOR && input.size > 0)
         return CRDT_ERR_MALFORMED;
+    crdt_hash_bytes(header->batch.header, header->batch.head);
+    return CRDT_OK;
+}
+
+static enum crdt_status check_body_hash(
+    const struct crdt_header *header, const uint8_t body_hash[static CRDT_HASH_BYTES])
+{
+    uint8_t expected[CRDT_HASH_BYTES];
     crdt_hash_bytes(header->body, expected);
     return memcmp(body_hash, expected, CRDT_HASH_BYTES) == 0 ? CRDT_OK : CRDT_ERR_MALFORMED;
 }
@@ -125,10 +134,12 @@ enum crdt_status crdt_header_read(struct crdt_bytes *input, struct crdt_header *
         (struct crdt_bytes){.data = input->data, .size = input->size - rest.size};
     if (header.batch.bytes.size > CRDT_BATCH_BYTES_MAX)
         return CRDT_ERR_MALFORMED;
-    status = read_fields(header.batch.header, &header);
+    uint8_t body_hash[CRDT_HASH_BYTES];
+    status = read_fields(&header, body_hash);
+    if (status == CRDT_OK)
+        status = check_body_hash(&header, body_hash);
     if (status != CRDT_OK)
         return status;
-    crdt_hash_bytes(header.batch.header, header.batch.head);
     *input = rest;
     *ret_header = header;
     return CRDT_OK;
@@ -140,6 +151,16 @@ enum crdt_status crdt_batch_read(struct crdt_bytes bytes, struct crdt_batch *ret
     enum crdt_status status = crdt_header_read(&bytes, &header);
     if (status == CRDT_OK)
         *ret_batch = header.batch;
+    return status;
+}
+
+enum crdt_status crdt_batch_read_header(struct crdt_bytes header, struct crdt_batch *ret_batch)
+{
+    struct crdt_header read = {.batch = {.header = header}};
+    uint8_t body_hash[CRDT_HASH_BYTES];
+    enum crdt_status status = read_fields(&read, body_hash);
+    if (status == CRDT_OK)
+        *ret_batch = read.batch;
     return status;
 }
 
