@@ -47,6 +47,25 @@ START_TEST(diff_brings_exactly_what_is_missing)
 }
 END_TEST
 
+START_TEST(header_alone_says_what_its_batch_says)
+{
+    struct crdt_buffer bytes = batch_of(a, 1);
+    struct crdt_batch batch, read;
+    OK(crdt_batch_read(crdt_buffer_bytes(&bytes), &batch));
+    OK(crdt_batch_read_header(batch.header, &read));
+    ck_assert_int_eq(crdt_origin_compare(&read.origin, &batch.origin), 0);
+    ck_assert_uint_eq(read.first_seq, batch.first_seq);
+    ck_assert_uint_eq(read.last_seq, batch.last_seq);
+    ck_assert_mem_eq(read.head, batch.head, CRDT_HASH_BYTES);
+    ck_assert_uint_eq(read.bytes.size, 0);
+    for (size_t size = 0; size < batch.header.size; size++) {
+        struct crdt_bytes cut = {batch.header.data, size};
+        ck_assert_int_eq(crdt_batch_read_header(cut, &read), CRDT_ERR_MALFORMED);
+    }
+    crdt_buffer_close(&bytes);
+}
+END_TEST
+
 START_TEST(batches_in_reverse_order_wait_and_are_applied)
 {
     struct crdt_buffer batches[4];
@@ -413,6 +432,7 @@ int main(void)
     TCase *tests = tcase_create("replication");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, diff_brings_exactly_what_is_missing);
+    tcase_add_test(tests, header_alone_says_what_its_batch_says);
     tcase_add_test(tests, batches_in_reverse_order_wait_and_are_applied);
     tcase_add_test(tests, batch_waits_for_what_its_author_had_seen);
     tcase_add_test(tests, delta_holds_batches_in_any_order);
