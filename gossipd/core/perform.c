@@ -55,6 +55,8 @@ static struct command_environment environment_of(struct core *core)
         .fold_seq = fold_seq(core),
         .status_json = status_json,
         .status_info = status_info,
+        .forks_json = status_forks,
+        .unfreeze = freeze_lift,
         .seal = seal,
         .status_context = core,
     };

@@ -13,7 +13,18 @@
  *                 order of the configuration: name; state, one of up, suspect
  *                 (link lost less than 5 s ago), down; missing_here and
  *                 missing_there, operations that one side is known to have and
- *                 the other not; since_ms, for how long it is in that state
+ *                 the other not; since_ms, for how long it is in that state;
+ *                 frozen, only when true: one of its origins has forked
+ *
+ * The JSON of CRDT.FORKS: an array of
+ *
+ *     origin, generation   of the feed, in hexadecimal digits
+ *     seq                  where its two histories part, as far as is proved
+ *     head_a, head_b       hash of a batch here, and of one of the other history;
+ *                          the latter is empty while nothing is proved
+ *     found_ms             since 1970
+ *     frozen               whether it is proved, and so the feed frozen
+ *     member               name of its member; null: none any more
  */
 #ifndef GOSSIPD_CORE_STATUS_H
 #define GOSSIPD_CORE_STATUS_H
@@ -23,5 +34,7 @@
 /* For the environment of commands; `context` is the core. */
 enum crdt_status status_json(void *context, struct crdt_buffer *ret_json);
 enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines);
+/* The JSON of CRDT.FORKS. */
+enum crdt_status status_forks(void *context, struct crdt_buffer *ret_json);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/clock.h"
+#include "gossipd/host/database_evidence.h"
 #include "gossipd/host/database_snapshot.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/loop.h"
@@ -133,9 +134,19 @@ static void replay_snapshot(struct loop *loop, struct database *database, int64_
     crdt_buffer_close(&bytes);
 }
 
+static void replay_evidence(void *context, struct crdt_bytes evidence)
+{
+    struct core_input input = {.kind = CORE_REPLAY_EVIDENCE, .bytes = evidence};
+    loop_step(context, &input);
+}
+
 static bool replay_all(struct loop *loop, struct database *database, int64_t *ret_place,
     struct failure *failure)
 {
+    if (!database_evidence_replay(
+            database_handle(database), replay_evidence, loop, failure)) {
+        return false;
+    }
     replay_snapshot(loop, database, ret_place);
     return database_replay(database, *ret_place, replay, loop, failure);
 }

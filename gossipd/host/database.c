@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gossipd/host/database_evidence.h"
 #include "gossipd/host/database_snapshot.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/limits.h"
@@ -210,7 +211,8 @@ static bool open_schema(struct database *database, const char *path, const char 
         return failure_say(failure, "cannot make the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
-    return (database_snapshot_open(database->handle) && prepare(database)) ||
+    return (database_snapshot_open(database->handle) &&
+               database_evidence_open(database->handle) && prepare(database)) ||
         say_sqlite(database, "the store has an unknown schema", failure);
 }
 
@@ -369,6 +371,9 @@ static bool insert(struct database *database, const struct row *row)
 {
     if (row->snapshot != 0) {
         return database_snapshot_begin(database->handle, row->snapshot);
+    }
+    if (row->is_evidence) {
+        return database_evidence_set(database->handle, row);
     }
     if (row->is_mark) {
         return mark_set_int(database, mark_name(row->mark), row->value);

@@ -69,6 +69,8 @@ static enum crdt_status read_body(struct crdt_bytes *input, struct message *ret)
         return crdt_read_bytes(input, CRDT_BATCH_BYTES_MAX, &ret->as.batch.batch);
     case MESSAGE_ACK:
         return crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->as.ack.summary);
+    case MESSAGE_HEADS:
+        return crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->as.heads.tips);
     }
     return CRDT_ERR_MALFORMED;
 }
@@ -78,7 +80,7 @@ enum crdt_status message_read(struct crdt_bytes bytes, struct message *ret_messa
     if (bytes.size > MESSAGE_BYTES_MAX)
         return CRDT_ERR_MALFORMED;
     uint64_t kind;
-    enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_ACK, &kind);
+    enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_HEADS, &kind);
     if (status != CRDT_OK)
         return status;
     struct message message = {.kind = (enum message_kind)kind};
@@ -143,6 +145,8 @@ static enum crdt_status write_body(struct crdt_buffer *buffer, const struct mess
         return crdt_write_bytes(buffer, message->as.batch.batch);
     case MESSAGE_ACK:
         return crdt_write_bytes(buffer, message->as.ack.summary);
+    case MESSAGE_HEADS:
+        return crdt_write_bytes(buffer, message->as.heads.tips);
     }
     assert(false);
     return CRDT_ERR_MALFORMED;

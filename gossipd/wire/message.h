@@ -18,6 +18,7 @@ enum message_kind {
     MESSAGE_SUMMARY = 2, /* what I have applied, feed by feed                       */
     MESSAGE_BATCH = 3,   /* a batch as its origin signed it                         */
     MESSAGE_ACK = 4,     /* what is durable here, feed by feed                      */
+    MESSAGE_HEADS = 8,   /* signed headers that may prove a fork; 5 to 7 are taken   */
 };
 
 struct message_compare {
@@ -46,6 +47,10 @@ struct message_ack {
     struct crdt_bytes summary;
 };
 
+struct message_heads {
+    struct crdt_bytes tips; /* tips.h: not checked by message_read()               */
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -53,6 +58,7 @@ struct message {
         struct message_summary summary;
         struct message_batch batch;
         struct message_ack ack;
+        struct message_heads heads;
     } as;
 };
 

@@ -128,6 +128,11 @@ static void start(struct pump *pump, size_t index)
             .kind = CORE_REPLAY, .rows = &node->rows[row], .row_count = 1};
         pump_step(pump, index, &input);
     }
+    if (node->stored_evidence.size > 0) {
+        struct core_input input = {.kind = CORE_REPLAY_EVIDENCE,
+            .bytes = crdt_buffer_bytes(&node->stored_evidence)};
+        pump_step(pump, index, &input);
+    }
     struct core_input serve = {.kind = CORE_SERVE};
     pump_step(pump, index, &serve);
 }
@@ -142,6 +147,8 @@ void pump_open(struct pump *pump, size_t node_count, enum core_durability durabi
         crdt_buffer_init(&node->replies, NULL);
         crdt_buffer_init(&node->event_text, NULL);
         crdt_buffer_init(&node->snapshot, NULL);
+        crdt_buffer_init(&node->evidence, NULL);
+        crdt_buffer_init(&node->stored_evidence, NULL);
         node->options = (struct core_options){
             .memory = test_memory_hook(&node->memory),
             .seed = seed + index,
@@ -184,6 +191,8 @@ void pump_close(struct pump *pump)
         crdt_buffer_close(&node->replies);
         crdt_buffer_close(&node->event_text);
         crdt_buffer_close(&node->snapshot);
+        crdt_buffer_close(&node->evidence);
+        crdt_buffer_close(&node->stored_evidence);
     }
 }
 
@@ -228,6 +237,35 @@ void pump_restart(struct pump *pump, size_t index, size_t row_count)
     node->options.seed += 1000;
     memset(node->events, 0, sizeof node->events);
     start(pump, index);
+}
+
+static void copy_rows(struct pump_node *node, const struct pump_node *from)
+{
+    while (node->row_count > 0)
+        pump_row_free(&node->rows[--node->row_count]);
+    node->rows = realloc(node->rows, (from->row_count + 1) * sizeof *node->rows);
+    claim(node->rows != NULL);
+    for (size_t row = 0; row < from->row_count; row++) {
+        void *bytes = malloc(from->rows[row].batch.size);
+        claim(bytes != NULL);
+        memcpy(bytes, from->rows[row].batch.data, from->rows[row].batch.size);
+        node->rows[row] = from->rows[row];
+        node->rows[row].batch.data = bytes;
+    }
+    node->row_count = from->row_count;
+}
+
+void pump_clone(struct pump *pump, size_t index, size_t from)
+{
+    struct pump_node *node = &pump->nodes[index];
+    const struct pump_node *original = &pump->nodes[from];
+    memcpy(node->options.key, original->options.key, CRDT_KEY_BYTES);
+    memcpy(node->options.name, original->options.name, sizeof node->options.name);
+    memcpy(node->peers, original->peers, sizeof node->peers);
+    memcpy(node->stored_marks, original->stored_marks, sizeof node->stored_marks);
+    pump_forget_unstored(node);
+    copy_rows(node, original);
+    pump_restart(pump, index, SIZE_MAX);
 }
 
 void pump_command(struct pump *pump, size_t node, const char *words)

@@ -11,6 +11,7 @@ struct event;
 
 struct disk_item {
     bool is_mark;
+    bool is_evidence; /* a mark: evidence of a fork in `bytes`, none: forgotten */
     enum core_mark mark;
     uint64_t value;
     uint64_t number;  /* what the core calls it                                 */
@@ -46,7 +47,7 @@ struct disk {
     uint64_t failures; /* STORE_FAILED so far                                   */
 };
 
-/* Executes a STORE or STORE_MARK. */
+/* Executes a STORE and its kin. */
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output);
 /* Executes a SNAPSHOT; then its bytes are written, after its items or not at all. */
 void disk_snapshot(struct simulator *sim, size_t node, const struct core_output *output);

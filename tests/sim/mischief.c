@@ -108,7 +108,7 @@ static bool mischief_clone(struct simulator *sim, size_t node)
             spare->items = array_reserve(
                 spare->items, spare->count, &spare->capacity, sizeof *spare->items);
             struct disk_item copy = used.items[i];
-            if (!copy.is_mark)
+            if (copy.bytes != NULL)
                 copy.bytes = array_copy(copy.bytes, copy.size);
             spare->items[spare->count++] = copy;
         }

@@ -1,0 +1,370 @@
+/* What the core does when one origin signs two histories: proof, freeze, vouchers. */
+#include "tests/core/pump.h"
+
+#include "gossipd/wire/message.h"
+#include "gossipd/wire/tips.h"
+#include "tests/support/runner.h"
+
+#include <string.h>
+
+#define GENERATION 77
+#define GENERATION_HEX "000000000000004d"
+
+static struct pump pump;
+
+static void begin(size_t node_count)
+{
+    pump_open(&pump, node_count, CORE_ALWAYS, 45);
+    pump_run(&pump, 2500000);
+}
+
+static void end(void)
+{
+    pump_close(&pump);
+}
+
+/* ---- An author who signs with a member's key what he likes ----------------- */
+
+static struct crdt_document *author_new(uint8_t key_byte)
+{
+    struct crdt_options options;
+    crdt_options_init(&options);
+    memset(options.key, key_byte, sizeof options.key);
+    options.generation = GENERATION;
+    struct crdt_document *document;
+    OK(crdt_open(&options, &document));
+    return document;
+}
+
+static void author_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch)
+{
+    struct crdt_transaction *transaction;
+    OK(crdt_begin(author, 1, &transaction));
+    struct crdt_bytes names[] = {crdt_text("data"), crdt_text(key)};
+    struct crdt_path path = {.keys = names, .count = 2};
+    OK(crdt_register_set(transaction, path, crdt_text("yes")));
+    crdt_commit(transaction);
+    OK(crdt_seal(author, ret_batch));
+}
+
+static void sign(const struct crdt_batch *batch, uint8_t *ret_signature)
+{
+    uint8_t signed_bytes[CORE_SIGNED_BYTES];
+    static const uint8_t cluster_id[CRDT_HASH_BYTES];
+    core_signed_message(cluster_id, batch->head, signed_bytes);
+    pump_sign(batch->origin.key, signed_bytes, sizeof signed_bytes, ret_signature);
+}
+
+static void send(size_t node, size_t from, const struct message *message)
+{
+    struct crdt_buffer frame;
+    crdt_buffer_init(&frame, NULL);
+    OK(message_write(&frame, message));
+    pump_frame(&pump, node, from, frame.data, frame.size);
+    crdt_buffer_close(&frame);
+    pump_run(&pump, 1000);
+}
+
+static void give(size_t node, size_t from, struct crdt_bytes bytes)
+{
+    struct crdt_batch batch;
+    OK(crdt_batch_read(bytes, &batch));
+    struct message message = {.kind = MESSAGE_BATCH, .as.batch.batch = bytes};
+    sign(&batch, message.as.batch.signature);
+    send(node, from, &message);
+}
+
+/* The author's next batch, which sets `key`, on its way to a node. */
+static void write_to(struct crdt_document *author, const char *key, size_t node, size_t from)
+{
+    struct crdt_bytes bytes;
+    author_set(author, key, &bytes);
+    give(node, from, bytes);
+}
+
+static void give_header(size_t node, size_t from, struct crdt_bytes bytes)
+{
+    struct tip tip;
+    struct crdt_buffer tips;
+    crdt_buffer_init(&tips, NULL);
+    OK(crdt_batch_read(bytes, &tip.batch));
+    sign(&tip.batch, tip.signature);
+    OK(tips_write(&tips, &tip, 1));
+    struct message message = {.kind = MESSAGE_HEADS, .as.heads.tips = crdt_buffer_bytes(&tips)};
+    send(node, from, &message);
+    crdt_buffer_close(&tips);
+}
+
+/* Two authors of one origin, whose first batch is the same. */
+static void begin_pair(uint8_t key_byte, size_t node, size_t from,
+    struct crdt_document **ret_left, struct crdt_document **ret_right)
+{
+    struct crdt_bytes bytes;
+    *ret_left = author_new(key_byte);
+    *ret_right = author_new(key_byte);
+    author_set(*ret_right, "both", &bytes);
+    author_set(*ret_left, "both", &bytes);
+    give(node, from, bytes);
+    pump_run(&pump, 2000000);
+}
+
+static void end_pair(struct crdt_document *left, struct crdt_document *right)
+{
+    crdt_close(left);
+    crdt_close(right);
+}
+
+/* ---- Questions ------------------------------------------------------------- */
+
+static bool is_frozen(size_t node)
+{
+    return strstr(pump_ask(&pump, node, "CRDT.FORKS"), "\"frozen\":true") != NULL;
+}
+
+static bool has(size_t node, const char *key)
+{
+    char words[64] = "GET ";
+    strncat(words, key, sizeof words - 5);
+    return strstr(pump_ask(&pump, node, words), "yes") != NULL;
+}
+
+static uint64_t generation(size_t node)
+{
+    return crdt_self(core_document(pump.nodes[node].core)).generation;
+}
+
+static void cut_pairs(bool is_cut)
+{
+    for (size_t one = 0; one < 2; one++)
+        for (size_t other = 2; other < 4; other++)
+            pump_cut(&pump, one, other, is_cut);
+}
+
+START_TEST(a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on)
+{
+    begin(3);
+    struct crdt_document *left, *right;
+    begin_pair(3, 0, 1, &left, &right);
+    write_to(left, "left", 0, 1);
+    pump_run(&pump, 2000000);
+    ck_assert(has(2, "left"));
+    write_to(right, "right", 0, 1);
+    pump_run(&pump, 1000000);
+    for (size_t node = 0; node < 3; node++) {
+        ck_assert(is_frozen(node));
+        ck_assert(!has(node, "right"));
+        ck_assert_uint_eq(pump.nodes[node].events[CORE_EVENT_FORK], 1);
+        ck_assert_ptr_nonnull(
+            strstr(pump_ask(&pump, node, "CRDT.STATUS"), "\"frozen\":true"));
+        ck_assert_ptr_nonnull(strstr(pump_ask(&pump, node, "INFO crdt"), "crdt_frozen:1"));
+    }
+    /* Neither history goes on, everybody else does, the member included. */
+    write_to(left, "later", 0, 1);
+    write_to(right, "last", 1, 0);
+    pump_ask(&pump, 2, "SET k yes");
+    pump_ask(&pump, 1, "SET l yes");
+    pump_run(&pump, 3000000);
+    ck_assert(!has(0, "later") && !has(1, "last") && has(0, "k") && has(2, "l"));
+    ck_assert(pump_is_equal(&pump));
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(a_clone_pair_is_proved_and_each_goes_on_under_a_generation_of_its_own)
+{
+    begin(4);
+    for (size_t node = 0; node < 3; node++)
+        pump_cut(&pump, node, 3, true);
+    pump_ask(&pump, 0, "SET k yes");
+    pump_run(&pump, 2000000);
+    pump_cut(&pump, 0, 2, true);
+    pump_cut(&pump, 1, 2, true);
+    pump_clone(&pump, 3, 0);
+    pump_cut(&pump, 3, 2, false);
+    pump_run(&pump, 3000000);
+    uint64_t before = generation(0);
+    ck_assert_uint_eq(generation(3), before);
+    pump_ask(&pump, 0, "SET left yes");
+    pump_ask(&pump, 3, "SET right yes");
+    pump_run(&pump, 2000000);
+    ck_assert(has(1, "left") && !has(1, "right") && has(2, "right") && !has(2, "left"));
+    pump_cut(&pump, 1, 2, false);
+    pump_run(&pump, 4000000);
+    for (size_t node = 0; node < 4; node++)
+        ck_assert_msg(is_frozen(node), "node %zu", node);
+    ck_assert_uint_ne(generation(0), before);
+    ck_assert_uint_ne(generation(3), before);
+    ck_assert_uint_ne(generation(0), generation(3));
+    end();
+}
+END_TEST
+
+START_TEST(what_a_member_had_applied_comes_in_through_its_voucher_and_no_more)
+{
+    begin(4);
+    struct crdt_document *left, *right;
+    begin_pair(4, 0, 1, &left, &right);
+    cut_pairs(true);
+    pump_run(&pump, 1000000);
+    write_to(left, "left", 2, 3);
+    pump_run(&pump, 2000000);
+    ck_assert(has(2, "left") && has(3, "left") && !has(0, "left"));
+    /* 0 and 1 learn of the fork while they have nothing but what both share. */
+    struct crdt_bytes bytes;
+    struct crdt_document *third = author_new(4);
+    author_set(third, "third", &bytes);
+    give(0, 1, bytes);
+    pump_run(&pump, 1000000);
+    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2));
+    cut_pairs(false);
+    pump_run(&pump, 5000000);
+    for (size_t node = 0; node < 4; node++)
+        ck_assert_msg(is_frozen(node) && has(node, "left"), "node %zu", node);
+    write_to(left, "later", 0, 1);
+    pump_run(&pump, 3000000);
+    for (size_t node = 0; node < 4; node++)
+        ck_assert(!has(node, "later"));
+    ck_assert(pump_is_equal(&pump));
+    crdt_close(third);
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(a_voucher_lets_in_the_history_that_it_names_and_not_the_other)
+{
+    begin(4);
+    struct crdt_document *left, *right;
+    begin_pair(4, 0, 1, &left, &right);
+    cut_pairs(true);
+    pump_run(&pump, 1000000);
+    write_to(left, "left", 2, 3);
+    pump_run(&pump, 2000000);
+    struct crdt_bytes bytes;
+    struct crdt_document *third = author_new(4);
+    author_set(third, "third", &bytes);
+    give(0, 1, bytes);
+    pump_run(&pump, 1000000);
+    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2));
+    /* The other history waits where the one that is vouched for will be wanted. */
+    write_to(right, "right", 0, 1);
+    cut_pairs(false);
+    pump_run(&pump, 5000000);
+    for (size_t node = 0; node < 4; node++)
+        ck_assert_msg(has(node, "left") && !has(node, "right"), "node %zu", node);
+    ck_assert(pump_is_equal(&pump));
+    crdt_close(third);
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(unfreezing_forgets_the_proof_and_takes_batches_directly_again)
+{
+    begin(2);
+    struct crdt_document *left, *right;
+    begin_pair(2, 0, 1, &left, &right);
+    write_to(left, "left", 0, 1);
+    write_to(right, "right", 0, 1);
+    pump_run(&pump, 1000000);
+    pump_cut(&pump, 0, 1, true);
+    ck_assert(is_frozen(0));
+    const char key[] = "0202020202020202020202020202020202020202020202020202020202020202";
+    char words[128] = "CRDT.UNFREEZE ";
+    strcat(strcat(words, key), " 0000000000000001");
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, words), "-ERR CRDT.UNFREEZE: no fork"));
+    ck_assert_ptr_nonnull(
+        strstr(pump_ask(&pump, 0, "CRDT.UNFREEZE 02 4d"), "-ERR CRDT.UNFREEZE: expected"));
+    strcpy(words, "CRDT.UNFREEZE ");
+    strcat(strcat(words, key), " " GENERATION_HEX);
+    ck_assert_str_eq(pump_ask(&pump, 0, words), "+OK\r\n");
+    ck_assert_str_eq(pump_ask(&pump, 0, "CRDT.FORKS"), "$2\r\n[]\r\n");
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 0, "CRDT.FORKS"), "$2\r\n[]\r\n");
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(a_restart_keeps_the_proof_and_the_freeze)
+{
+    begin(3);
+    struct crdt_document *left, *right;
+    begin_pair(3, 0, 1, &left, &right);
+    write_to(left, "left", 0, 1);
+    write_to(right, "right", 0, 1);
+    pump_run(&pump, 1000000);
+    for (size_t node = 1; node < 3; node++)
+        pump_cut(&pump, 0, node, true);
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3000000);
+    ck_assert(is_frozen(0));
+    for (size_t node = 1; node < 3; node++)
+        pump_cut(&pump, 0, node, false);
+    pump_run(&pump, 2000000);
+    write_to(left, "later", 0, 1);
+    ck_assert(!has(0, "later"));
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(after_a_restart_the_header_of_the_history_here_comes_from_the_store)
+{
+    begin(3);
+    struct crdt_document *left, *right;
+    begin_pair(3, 0, 1, &left, &right);
+    write_to(left, "left", 0, 1);
+    pump_run(&pump, 2000000);
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3000000);
+    write_to(right, "right", 0, 1);
+    pump_run(&pump, 1000000);
+    ck_assert(is_frozen(0) && is_frozen(1));
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(a_signed_header_of_own_batches_that_are_not_here_begins_a_generation)
+{
+    begin(2);
+    pump_ask(&pump, 0, "SET k yes");
+    pump_run(&pump, 2000000);
+    uint64_t before = generation(0);
+    struct crdt_options options;
+    crdt_options_init(&options);
+    memset(options.key, 1, sizeof options.key);
+    options.generation = before;
+    struct crdt_document *author;
+    OK(crdt_open(&options, &author));
+    struct crdt_bytes bytes;
+    author_set(author, "one", &bytes);
+    author_set(author, "two", &bytes);
+    give_header(0, 1, bytes);
+    pump_run(&pump, 1000000);
+    ck_assert_uint_ne(generation(0), before);
+    ck_assert_str_eq(pump_ask(&pump, 0, "SET k again"), "+OK\r\n");
+    crdt_close(author);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("core_forks");
+    TCase *tests = tcase_create("core_forks");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on);
+    tcase_add_test(tests, a_clone_pair_is_proved_and_each_goes_on_under_a_generation_of_its_own);
+    tcase_add_test(tests, what_a_member_had_applied_comes_in_through_its_voucher_and_no_more);
+    tcase_add_test(tests, a_voucher_lets_in_the_history_that_it_names_and_not_the_other);
+    tcase_add_test(tests, unfreezing_forgets_the_proof_and_takes_batches_directly_again);
+    tcase_add_test(tests, a_restart_keeps_the_proof_and_the_freeze);
+    tcase_add_test(tests, after_a_restart_the_header_of_the_history_here_comes_from_the_store);
+    tcase_add_test(tests, a_signed_header_of_own_batches_that_are_not_here_begins_a_generation);
+    suite_add_tcase(suite, tests);
+    return runner_run(suite);
+}
