@@ -40,6 +40,9 @@
 #define HEADS_BYTES_MAX 1048576      /* one HEADS message: some thousand feeds     */
 #define HEADS_VERIFY_MAX 64          /* signatures checked for one of them: some 5 ms */
 #define HEADS_SEEN_MAX 64            /* headers that wait for their contradiction  */
+#define HISTORIES_MAX 4              /* of one origin that a voucher chooses from  */
+#define VOUCH_ORIGINS_MAX 4          /* frozen origins that one voucher lets in at once: their
+                                      * histories together are 256 choices         */
 #define PROVING_MAX 64               /* headers to be compared with the store      */
 #define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
 #define PROOF_US 60000000            /* between proofs of an equal state to one peer */

@@ -1,30 +1,12 @@
 /* What follows from the proof of a fork: the origin is frozen. Its batches are not
  * taken directly any more, only as far as a batch of an origin that is not frozen
- * names them in its deps: a voucher. Whoever has applied more than its own newest
+ * names them in its deps: a voucher, vouch.c. Whoever has applied more than its own newest
  * batch names says so with a NOTE. So what one correct member has applied, all
  * will apply, and the rest nobody. Links and other generations of the member go
  * on. Local, and lifted by CRDT.UNFREEZE. */
 #include "gossipd/core/machine.h"
 
 #include <string.h>
-
-bool freeze_may_apply(const struct core *core, const struct crdt_batch *batch)
-{
-    const struct proof *proof = proofs_frozen(&core->proofs, &batch->origin);
-    return proof == NULL || batch->first_seq <= proof->vouched;
-}
-
-void freeze_vouch(
-    struct core *core, const struct crdt_batch *batch, const struct crdt_dot *missing)
-{
-    struct proof *proof = proofs_frozen(&core->proofs, &missing->origin);
-    if (proof == NULL || missing->seq <= proof->vouched
-        || crdt_origin_compare(&batch->origin, &missing->origin) == 0
-        || !freeze_may_apply(core, batch))
-        return;
-    proof->vouched = missing->seq;
-    core->has_vouched = true;
-}
 
 /* Own operations under a generation with two histories would be frozen by all. */
 static void leave_generation(struct core *core)

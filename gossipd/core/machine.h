@@ -12,7 +12,8 @@
  *     generation  under which number own batches go (invariant I1)
  *     receive   a peer's batch: checked, verified, applied or pending
  *     forks     who signed two histories: found, proved, told
- *     freeze    what is still taken of such an origin
+ *     freeze    what follows for such an origin
+ *     vouch     what is still taken of it
  *     links     who is linked; heartbeats; dialling
  *     sync      the words on a link: compare, summary, acknowledgement
  *     serve     what a peer lacks is sent to it
@@ -219,12 +220,6 @@ void forks_close(struct core *core);
 
 /* ---- freeze.c ---- */
 
-/* False for a batch of a frozen origin that nobody vouches for. */
-bool freeze_may_apply(const struct core *core, const struct crdt_batch *batch);
-/* A verified batch needs `missing` first: if that is of a frozen origin, it vouches
- * for it. */
-void freeze_vouch(
-    struct core *core, const struct crdt_batch *batch, const struct crdt_dot *missing);
 /* After each step: leaves a forked generation, notes what was applied of others. */
 void freeze_go_on(struct core *core);
 /* True when an origin with this key is frozen. */
@@ -232,6 +227,13 @@ bool freeze_is_member(const struct core *core, const uint8_t key[static CRDT_KEY
 /* Forgets the evidence about an origin; `context` is the core. NOT_FOUND, NOMEM. */
 CRDT_MUST_CHECK enum crdt_status freeze_lift(
     void *context, const struct crdt_origin *origin);
+
+/* ---- vouch.c ---- */
+
+/* False for a batch of a frozen origin that nobody vouches for. */
+bool freeze_may_apply(const struct core *core, const struct held *held);
+/* A verified batch waits for others: lets those of frozen origins in that it names. */
+void freeze_vouch(struct core *core, const struct held *held);
 
 /* ---- links.c ---- */
 

@@ -12,7 +12,6 @@ struct proof {
     struct evidence evidence; /* points into `data`                                 */
     uint8_t *data;            /* owned: as in the store                             */
     size_t size;
-    uint64_t vouched;         /* batches that begin up to here may be applied       */
 };
 
 struct proofs {

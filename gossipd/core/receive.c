@@ -219,7 +219,7 @@ static enum crdt_status admit(struct core *core, struct held *held)
         if (status == CRDT_OK)
             status = crdt_batch_check(core->document, &held->batch, &missing);
     }
-    if (status == CRDT_OK && !freeze_may_apply(core, &held->batch))
+    if (status == CRDT_OK && !freeze_may_apply(core, held))
         status = CRDT_ERR_GAP;
     if (status == CRDT_ERR_GAP)
         return status;
@@ -245,9 +245,9 @@ static bool try_pending(struct core *core, size_t index)
     struct crdt_dot missing;
     enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
     if (status == CRDT_ERR_GAP)
-        freeze_vouch(core, &held->batch, &missing);
+        freeze_vouch(core, held);
     if (status == CRDT_ERR_GAP
-        || (status == CRDT_OK && !freeze_may_apply(core, &held->batch)))
+        || (status == CRDT_OK && !freeze_may_apply(core, held)))
         return false;
     held = pending_take(&core->pending, index);
     if (admit(core, held) == CRDT_ERR_GAP)
