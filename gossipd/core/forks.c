@@ -116,17 +116,28 @@ static bool send_tips(
     return is_sent;
 }
 
-static void send_proof(struct core *core, const struct peer *peer, const struct proof *proof)
+/* Tells a peer of every proof; what lacks memory is told again. */
+static void send_proofs(struct core *core, struct peer *peer)
 {
-    const struct evidence *evidence = &proof->evidence;
-    if (evidence->is_proof && peer->link != 0 && send_tips(core, peer, &evidence->here, 1))
-        send_tips(core, peer, &evidence->other, 1);
+    bool is_sent = true;
+    for (size_t index = 0; index < core->proofs.count && is_sent; index++) {
+        const struct evidence *evidence = &core->proofs.items[index].evidence;
+        if (evidence->is_proof)
+            is_sent = send_tips(core, peer, &evidence->here, 1)
+                && send_tips(core, peer, &evidence->other, 1);
+    }
+    peer->owes_proofs = !is_sent;
+    if (!is_sent)
+        core_retry_soon(core);
 }
 
-void forks_tell(struct core *core, const struct peer *peer)
+static void tell_all(struct core *core)
 {
-    for (size_t index = 0; index < core->proofs.count; index++)
-        send_proof(core, peer, &core->proofs.items[index]);
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        struct peer *peer = &core->peers[index];
+        if (peer->owes_proofs && peer->link != 0)
+            send_proofs(core, peer);
+    }
 }
 
 static void record(struct core *core, const struct tip *here, const struct tip *other)
@@ -157,7 +168,7 @@ static void record(struct core *core, const struct tip *here, const struct tip *
     core->forks++;
     alarm(core, &evidence);
     for (size_t index = 0; index < core->options.peer_count; index++)
-        send_proof(core, &core->peers[index], proofs_find(&core->proofs, &origin));
+        core->peers[index].owes_proofs = true;
 }
 
 /* ---- From a contradiction to a proof -------------------------------------- */
@@ -409,8 +420,10 @@ static bool is_owing(const struct core *core)
 
 void forks_go_on(struct core *core)
 {
-    if (core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING
-        || core->forks_fetch_id != 0)
+    if (core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING)
+        return;
+    tell_all(core);
+    if (core->forks_fetch_id != 0)
         return;
     if (core->proving != NULL) {
         const struct crdt_batch *batch = &core->proving->batch;

@@ -205,9 +205,7 @@ void forks_verified(struct core *core, struct held *held);
 void forks_take_heads(struct core *core, struct peer *peer, struct crdt_bytes tips);
 /* Shows the peer what is followed here, once in PROOF_US; it will answer likewise. */
 void forks_ask(struct core *core, struct peer *peer);
-/* Tells the peer, newly linked, of every proof. */
-void forks_tell(struct core *core, const struct peer *peer);
-/* After each step: asks the store for what is needed, sends what is owed. */
+/* After each step: tells of proofs, asks the store for what is needed, sends what is owed. */
 void forks_go_on(struct core *core);
 /* False when the answer is somebody else's. */
 bool forks_fetched(struct core *core, const struct core_input *input);

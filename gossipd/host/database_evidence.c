@@ -1,8 +1,9 @@
 /* Evidence of forks in the store. See database_evidence.h. */
 #include "gossipd/host/database_evidence.h"
 
+#include <string.h>
+
 #include "gossipd/host/identity.h"
-#include "gossipd/wire/evidence.h"
 
 static const char schema_sql[] =
     "CREATE TABLE IF NOT EXISTS evidence (key BLOB NOT NULL, generation INTEGER NOT NULL, "
@@ -130,6 +131,31 @@ bool database_evidence_replay(sqlite3 *handle,
     crdt_buffer_close(&buffer);
     return code == SQLITE_DONE ||
         failure_say(failure, "cannot read the evidence of forks: %s", sqlite3_errstr(code));
+}
+
+bool database_evidence_open_file(const char *path, uint8_t ret_cluster_id[static CRDT_HASH_BYTES],
+    sqlite3 **ret_handle, struct failure *failure)
+{
+    /* For writing, though nothing is: only then unix-excl keeps the index of the
+     * log on the heap instead of in a file beside the store. */
+    int code = sqlite3_open_v2(
+        path, ret_handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE, "unix-excl");
+    if (code == SQLITE_OK) {
+        sqlite3_db_config(*ret_handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        code = sqlite3_exec(*ret_handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
+    }
+    sqlite3_stmt *statement = NULL;
+    bool is_read = code == SQLITE_OK &&
+        sqlite3_prepare_v2(*ret_handle, "SELECT value FROM mark WHERE name = 'cluster'", -1,
+            &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW &&
+        sqlite3_column_bytes(statement, 0) == CRDT_HASH_BYTES;
+    if (is_read) {
+        memcpy(ret_cluster_id, sqlite3_column_blob(statement, 0), CRDT_HASH_BYTES);
+    }
+    sqlite3_finalize(statement);
+    return is_read || failure_say(failure, "cannot read the store %s: %s; is this the data "
+        "directory of a gossipd?", path, sqlite3_errmsg(*ret_handle));
 }
 
 static bool is_signed(const struct tip *tip, const uint8_t *cluster_id)

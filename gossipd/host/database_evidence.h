@@ -8,6 +8,7 @@
 
 #include "gossipd/host/log.h"
 #include "gossipd/host/row.h"
+#include "gossipd/wire/evidence.h"
 
 /* Makes the table where it is missing. */
 bool database_evidence_open(sqlite3 *handle);
@@ -19,6 +20,11 @@ bool database_evidence_set(sqlite3 *handle, const struct row *row);
 bool database_evidence_replay(sqlite3 *handle,
     void (*visit)(void *context, struct crdt_bytes evidence), void *context,
     struct failure *failure);
+
+/* Opens the store of a stopped node to look at its evidence, and reads which cluster
+ * it belongs to. The caller closes the handle, also after a failure. */
+bool database_evidence_open_file(const char *path, uint8_t ret_cluster_id[static CRDT_HASH_BYTES],
+    sqlite3 **ret_handle, struct failure *failure);
 
 /* Does the evidence hold: two validly signed headers of one origin that contradict
  * each other? `evidence` as it was given by a replay. */

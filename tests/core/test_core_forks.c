@@ -352,11 +352,88 @@ START_TEST(a_signed_header_of_own_batches_that_are_not_here_begins_a_generation)
 }
 END_TEST
 
+START_TEST(a_batch_whose_deps_name_another_history_is_told_and_freezes_nobody)
+{
+    begin(3);
+    struct crdt_document *left, *right;
+    begin_pair(3, 0, 1, &left, &right);
+    write_to(left, "left", 0, 1);
+    pump_run(&pump, 2000000);
+    /* Whoever follows the other history writes, and only that batch comes here. */
+    struct crdt_bytes bytes;
+    struct crdt_document *reader = author_new(2);
+    struct crdt_buffer other;
+    crdt_buffer_init(&other, NULL);
+    author_set(right, "right", &bytes);
+    OK(crdt_snapshot(right, &other));
+    OK(crdt_merge(reader, crdt_buffer_bytes(&other)));
+    author_set(reader, "read", &bytes);
+    give(0, 1, bytes);
+    give(0, 1, bytes);
+    pump_run(&pump, 1000000);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_FORK], 1);
+    ck_assert(!has(0, "read"));
+    ck_assert(!is_frozen(0));
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, "CRDT.FORKS"), "\"frozen\":false"));
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, "INFO crdt"), "crdt_frozen:0"));
+    crdt_buffer_close(&other);
+    crdt_close(reader);
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+/* A fork from its first sight to its voucher. */
+static void live(struct crdt_document *right)
+{
+    pump_cut(&pump, 0, 1, false);
+    pump_cut(&pump, 0, 2, false);
+    pump_run(&pump, 50000);
+    struct crdt_bytes bytes;
+    author_set(right, "right", &bytes);
+    if (pump.nodes[1].links[2] != 0)
+        give(1, 2, bytes);
+    pump_run(&pump, 2000000);
+}
+
+START_TEST(every_allocation_may_fail_and_the_fork_is_proved_afterwards)
+{
+    uint64_t total = 8;
+    for (uint64_t at = 0; at <= total; at += at < 20 ? 1 : 7) {
+        struct crdt_document *left, *right;
+        begin(3);
+        begin_pair(3, 0, 1, &left, &right);
+        pump_cut(&pump, 0, 2, true);
+        write_to(left, "left", 1, 0);
+        pump_cut(&pump, 0, 1, true);
+        pump_run(&pump, 500000);
+        uint64_t requests = pump.nodes[1].memory.requests;
+        pump.nodes[1].memory.fail_at = at == 0 ? 0 : requests + at;
+        live(right);
+        pump.nodes[1].memory.fail_at = 0;
+        if (at == 0)
+            total = pump.nodes[1].memory.requests - requests;
+        pump_run(&pump, 4000000);
+        struct crdt_bytes bytes;
+        author_set(right, "again", &bytes);
+        give(1, 2, bytes);
+        pump_run(&pump, 4000000);
+        for (size_t node = 0; node < 3; node++)
+            ck_assert_msg(is_frozen(node) && has(node, "left") && !has(node, "right"),
+                "request %llu, node %zu: %d %d %d", (unsigned long long)at, node,
+                is_frozen(node), has(node, "left"), has(node, "right"));
+        ck_assert(pump_is_equal(&pump));
+        end_pair(left, right);
+        end();
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core_forks");
     TCase *tests = tcase_create("core_forks");
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 100);
     tcase_add_test(tests, a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on);
     tcase_add_test(tests, a_clone_pair_is_proved_and_each_goes_on_under_a_generation_of_its_own);
     tcase_add_test(tests, what_a_member_had_applied_comes_in_through_its_voucher_and_no_more);
@@ -365,6 +442,8 @@ int main(void)
     tcase_add_test(tests, a_restart_keeps_the_proof_and_the_freeze);
     tcase_add_test(tests, after_a_restart_the_header_of_the_history_here_comes_from_the_store);
     tcase_add_test(tests, a_signed_header_of_own_batches_that_are_not_here_begins_a_generation);
+    tcase_add_test(tests, a_batch_whose_deps_name_another_history_is_told_and_freezes_nobody);
+    tcase_add_test(tests, every_allocation_may_fail_and_the_fork_is_proved_afterwards);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

@@ -44,14 +44,24 @@ static struct message example(enum message_kind kind, bool is_large)
     case MESSAGE_ACK:
         message.as.ack.summary = bytes;
         break;
+    case MESSAGE_HEADS:
+        message.as.heads.tips = bytes;
+        break;
     }
     return message;
 }
 
+static bool is_kind(uint64_t kind)
+{
+    return (kind >= MESSAGE_COMPARE && kind <= MESSAGE_ACK) || kind == MESSAGE_HEADS;
+}
+
 START_TEST(message_says_again_what_it_read)
 {
-    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_ACK; kind++) {
+    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_HEADS; kind++) {
         for (int is_large = 0; is_large < 2; is_large++) {
+            if (!is_kind((uint64_t)kind))
+                continue;
             struct message message = example((enum message_kind)kind, is_large == 1);
             crdt_buffer_clear(&buffer);
             OK(message_write(&buffer, &message));
@@ -71,7 +81,9 @@ END_TEST
 
 START_TEST(message_has_no_room_for_more_or_less)
 {
-    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_ACK; kind++) {
+    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_HEADS; kind++) {
+        if (!is_kind((uint64_t)kind))
+            continue;
         struct message message = example((enum message_kind)kind, true);
         crdt_buffer_clear(&buffer);
         OK(message_write(&buffer, &message));
@@ -91,7 +103,7 @@ START_TEST(message_of_an_unknown_kind_is_malformed)
 {
     struct message read;
     for (uint64_t kind = 0; kind < 300; kind++) {
-        if (kind >= MESSAGE_COMPARE && kind <= MESSAGE_ACK)
+        if (is_kind(kind))
             continue;
         crdt_buffer_clear(&buffer);
         OK(crdt_write_uint(&buffer, kind));
