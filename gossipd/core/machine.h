@@ -1,10 +1,11 @@
 /* The inside of the core, for the files that make the decisions.
  *
  * Two kinds of files stand in this folder. Parts (outputs, vector, held,
- * journal, pending, peer, clients, fields, headers, proofs) hold one thing each and
- * know nothing of one another but held, outputs and vector. Deciders (core, own,
- * generation, receive, forks, freeze, links, sync, serve, perform, status) see all parts through this header and
- * are called by core.c or by one another:
+ * journal, pending, peer, clients, fields, headers, proofs) hold one thing each
+ * and know nothing of one another but held, outputs and vector. Deciders (core,
+ * own, generation, receive, forks, freeze, vouch, links, sync, serve, perform,
+ * status) see all parts through this header and are called by core.c or by one
+ * another:
  *
  *     core      dispatches inputs; time
  *     perform   a client's command and its reply
