@@ -1,14 +1,10 @@
 /* What the core does when one origin signs two histories: proof, freeze, vouchers. */
-#include "tests/core/pump.h"
-
-#include "gossipd/wire/message.h"
-#include "gossipd/wire/tips.h"
+#include "tests/core/forger.h"
 #include "tests/support/runner.h"
 
 #include <string.h>
 
-#define GENERATION 77
-#define GENERATION_HEX "000000000000004d"
+#define GENERATION_HEX "000000000000004d" /* FORGER_GENERATION */
 
 static struct pump pump;
 
@@ -23,88 +19,16 @@ static void end(void)
     pump_close(&pump);
 }
 
-/* ---- An author who signs with a member's key what he likes ----------------- */
-
-static struct crdt_document *author_new(uint8_t key_byte)
-{
-    struct crdt_options options;
-    crdt_options_init(&options);
-    memset(options.key, key_byte, sizeof options.key);
-    options.generation = GENERATION;
-    struct crdt_document *document;
-    OK(crdt_open(&options, &document));
-    return document;
-}
-
-static void author_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch)
-{
-    struct crdt_transaction *transaction;
-    OK(crdt_begin(author, 1, &transaction));
-    struct crdt_bytes names[] = {crdt_text("data"), crdt_text(key)};
-    struct crdt_path path = {.keys = names, .count = 2};
-    OK(crdt_register_set(transaction, path, crdt_text("yes")));
-    crdt_commit(transaction);
-    OK(crdt_seal(author, ret_batch));
-}
-
-static void sign(const struct crdt_batch *batch, uint8_t *ret_signature)
-{
-    uint8_t signed_bytes[CORE_SIGNED_BYTES];
-    static const uint8_t cluster_id[CRDT_HASH_BYTES];
-    core_signed_message(cluster_id, batch->head, signed_bytes);
-    pump_sign(batch->origin.key, signed_bytes, sizeof signed_bytes, ret_signature);
-}
-
-static void send(size_t node, size_t from, const struct message *message)
-{
-    struct crdt_buffer frame;
-    crdt_buffer_init(&frame, NULL);
-    OK(message_write(&frame, message));
-    pump_frame(&pump, node, from, frame.data, frame.size);
-    crdt_buffer_close(&frame);
-    pump_run(&pump, 1000);
-}
-
-static void give(size_t node, size_t from, struct crdt_bytes bytes)
-{
-    struct crdt_batch batch;
-    OK(crdt_batch_read(bytes, &batch));
-    struct message message = {.kind = MESSAGE_BATCH, .as.batch.batch = bytes};
-    sign(&batch, message.as.batch.signature);
-    send(node, from, &message);
-}
-
-/* The author's next batch, which sets `key`, on its way to a node. */
-static void write_to(struct crdt_document *author, const char *key, size_t node, size_t from)
-{
-    struct crdt_bytes bytes;
-    author_set(author, key, &bytes);
-    give(node, from, bytes);
-}
-
-static void give_header(size_t node, size_t from, struct crdt_bytes bytes)
-{
-    struct tip tip;
-    struct crdt_buffer tips;
-    crdt_buffer_init(&tips, NULL);
-    OK(crdt_batch_read(bytes, &tip.batch));
-    sign(&tip.batch, tip.signature);
-    OK(tips_write(&tips, &tip, 1));
-    struct message message = {.kind = MESSAGE_HEADS, .as.heads.tips = crdt_buffer_bytes(&tips)};
-    send(node, from, &message);
-    crdt_buffer_close(&tips);
-}
-
 /* Two authors of one origin, whose first batch is the same. */
 static void begin_pair(uint8_t key_byte, size_t node, size_t from,
     struct crdt_document **ret_left, struct crdt_document **ret_right)
 {
     struct crdt_bytes bytes;
-    *ret_left = author_new(key_byte);
-    *ret_right = author_new(key_byte);
-    author_set(*ret_right, "both", &bytes);
-    author_set(*ret_left, "both", &bytes);
-    give(node, from, bytes);
+    *ret_left = forger_new(key_byte);
+    *ret_right = forger_new(key_byte);
+    forger_set(*ret_right, "both", &bytes);
+    forger_set(*ret_left, "both", &bytes);
+    forger_give(&pump, node, from, bytes);
     pump_run(&pump, 2000000);
 }
 
@@ -145,10 +69,10 @@ START_TEST(a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on)
     begin(3);
     struct crdt_document *left, *right;
     begin_pair(3, 0, 1, &left, &right);
-    write_to(left, "left", 0, 1);
+    forger_write_to(&pump, left, "left", 0, 1);
     pump_run(&pump, 2000000);
     ck_assert(has(2, "left"));
-    write_to(right, "right", 0, 1);
+    forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
     for (size_t node = 0; node < 3; node++) {
         ck_assert(is_frozen(node));
@@ -159,8 +83,8 @@ START_TEST(a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on)
         ck_assert_ptr_nonnull(strstr(pump_ask(&pump, node, "INFO crdt"), "crdt_frozen:1"));
     }
     /* Neither history goes on, everybody else does, the member included. */
-    write_to(left, "later", 0, 1);
-    write_to(right, "last", 1, 0);
+    forger_write_to(&pump, left, "later", 0, 1);
+    forger_write_to(&pump, right, "last", 1, 0);
     pump_ask(&pump, 2, "SET k yes");
     pump_ask(&pump, 1, "SET l yes");
     pump_run(&pump, 3000000);
@@ -207,21 +131,21 @@ START_TEST(what_a_member_had_applied_comes_in_through_its_voucher_and_no_more)
     begin_pair(4, 0, 1, &left, &right);
     cut_pairs(true);
     pump_run(&pump, 1000000);
-    write_to(left, "left", 2, 3);
+    forger_write_to(&pump, left, "left", 2, 3);
     pump_run(&pump, 2000000);
     ck_assert(has(2, "left") && !has(0, "left"));
     /* 0 and 1 learn of the fork while they have nothing but what both share. */
     struct crdt_bytes bytes;
-    struct crdt_document *third = author_new(4);
-    author_set(third, "third", &bytes);
-    give(0, 1, bytes);
+    struct crdt_document *third = forger_new(4);
+    forger_set(third, "third", &bytes);
+    forger_give(&pump, 0, 1, bytes);
     pump_run(&pump, 1000000);
     ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2));
     cut_pairs(false);
     pump_run(&pump, 5000000);
     for (size_t node = 0; node < 4; node++)
         ck_assert_msg(is_frozen(node) && has(node, "left"), "node %zu", node);
-    write_to(left, "later", 0, 1);
+    forger_write_to(&pump, left, "later", 0, 1);
     pump_run(&pump, 3000000);
     for (size_t node = 0; node < 4; node++)
         ck_assert(!has(node, "later"));
@@ -239,18 +163,18 @@ START_TEST(a_voucher_lets_in_the_history_that_it_names_and_not_the_other)
     begin_pair(4, 0, 1, &left, &right);
     cut_pairs(true);
     pump_run(&pump, 1000000);
-    write_to(left, "left", 2, 3);
+    forger_write_to(&pump, left, "left", 2, 3);
     pump_run(&pump, 2000000);
     struct crdt_bytes bytes;
-    struct crdt_document *third = author_new(4);
-    author_set(third, "third", &bytes);
-    give(0, 1, bytes);
+    struct crdt_document *third = forger_new(4);
+    forger_set(third, "third", &bytes);
+    forger_give(&pump, 0, 1, bytes);
     pump_run(&pump, 1000000);
     ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2));
     /* The other history waits where the one that is vouched for will be wanted. */
-    author_set(right, "right", &bytes);
-    give(0, 1, bytes);
-    give(1, 0, bytes);
+    forger_set(right, "right", &bytes);
+    forger_give(&pump, 0, 1, bytes);
+    forger_give(&pump, 1, 0, bytes);
     pump.nodes[2].is_bulk_lost = pump.nodes[3].is_bulk_lost = true;
     cut_pairs(false);
     pump_run(&pump, 3000000);
@@ -270,8 +194,8 @@ START_TEST(unfreezing_forgets_the_proof_and_takes_batches_directly_again)
     begin(2);
     struct crdt_document *left, *right;
     begin_pair(2, 0, 1, &left, &right);
-    write_to(left, "left", 0, 1);
-    write_to(right, "right", 0, 1);
+    forger_write_to(&pump, left, "left", 0, 1);
+    forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
     pump_cut(&pump, 0, 1, true);
     ck_assert(is_frozen(0));
@@ -298,8 +222,8 @@ START_TEST(a_restart_keeps_the_proof_and_the_freeze)
     begin(3);
     struct crdt_document *left, *right;
     begin_pair(3, 0, 1, &left, &right);
-    write_to(left, "left", 0, 1);
-    write_to(right, "right", 0, 1);
+    forger_write_to(&pump, left, "left", 0, 1);
+    forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
     for (size_t node = 1; node < 3; node++)
         pump_cut(&pump, 0, node, true);
@@ -309,7 +233,7 @@ START_TEST(a_restart_keeps_the_proof_and_the_freeze)
     for (size_t node = 1; node < 3; node++)
         pump_cut(&pump, 0, node, false);
     pump_run(&pump, 2000000);
-    write_to(left, "later", 0, 1);
+    forger_write_to(&pump, left, "later", 0, 1);
     ck_assert(!has(0, "later"));
     end_pair(left, right);
     end();
@@ -321,11 +245,11 @@ START_TEST(after_a_restart_the_header_of_the_history_here_comes_from_the_store)
     begin(3);
     struct crdt_document *left, *right;
     begin_pair(3, 0, 1, &left, &right);
-    write_to(left, "left", 0, 1);
+    forger_write_to(&pump, left, "left", 0, 1);
     pump_run(&pump, 2000000);
     pump_restart(&pump, 0, SIZE_MAX);
     pump_run(&pump, 3000000);
-    write_to(right, "right", 0, 1);
+    forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
     ck_assert(is_frozen(0) && is_frozen(1));
     end_pair(left, right);
@@ -348,8 +272,8 @@ START_TEST(a_signed_header_of_own_batches_that_are_not_here_begins_a_generation)
     struct crdt_bytes bytes;
     /* Far behind what is here, so that it contradicts nothing. */
     for (int count = 0; count < 9; count++)
-        author_set(author, "lost", &bytes);
-    give_header(0, 1, bytes);
+        forger_set(author, "lost", &bytes);
+    forger_give_header(&pump, 0, 1, bytes);
     pump_run(&pump, 1000000);
     ck_assert_uint_ne(generation(0), before);
     ck_assert(!is_frozen(0));
@@ -364,19 +288,19 @@ START_TEST(a_batch_whose_deps_name_another_history_is_told_and_freezes_nobody)
     begin(3);
     struct crdt_document *left, *right;
     begin_pair(3, 0, 1, &left, &right);
-    write_to(left, "left", 0, 1);
+    forger_write_to(&pump, left, "left", 0, 1);
     pump_run(&pump, 2000000);
     /* Whoever follows the other history writes, and only that batch comes here. */
     struct crdt_bytes bytes;
-    struct crdt_document *reader = author_new(2);
+    struct crdt_document *reader = forger_new(2);
     struct crdt_buffer other;
     crdt_buffer_init(&other, NULL);
-    author_set(right, "right", &bytes);
+    forger_set(right, "right", &bytes);
     OK(crdt_snapshot(right, &other));
     OK(crdt_merge(reader, crdt_buffer_bytes(&other)));
-    author_set(reader, "read", &bytes);
-    give(0, 1, bytes);
-    give(0, 1, bytes);
+    forger_set(reader, "read", &bytes);
+    forger_give(&pump, 0, 1, bytes);
+    forger_give(&pump, 0, 1, bytes);
     pump_run(&pump, 1000000);
     ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_FORK], 1);
     ck_assert(!has(0, "read"));
@@ -397,9 +321,9 @@ static void live(struct crdt_document *right)
     pump_cut(&pump, 0, 2, false);
     pump_run(&pump, 50000);
     struct crdt_bytes bytes;
-    author_set(right, "right", &bytes);
+    forger_set(right, "right", &bytes);
     if (pump.nodes[1].links[2] != 0)
-        give(1, 2, bytes);
+        forger_give(&pump, 1, 2, bytes);
     pump_run(&pump, 2000000);
 }
 
@@ -411,7 +335,7 @@ START_TEST(every_allocation_may_fail_and_the_fork_is_proved_afterwards)
         begin(3);
         begin_pair(3, 0, 1, &left, &right);
         pump_cut(&pump, 0, 2, true);
-        write_to(left, "left", 1, 0);
+        forger_write_to(&pump, left, "left", 1, 0);
         pump_cut(&pump, 0, 1, true);
         pump_run(&pump, 500000);
         uint64_t requests = pump.nodes[1].memory.requests;
@@ -422,8 +346,8 @@ START_TEST(every_allocation_may_fail_and_the_fork_is_proved_afterwards)
             total = pump.nodes[1].memory.requests - requests;
         pump_run(&pump, 4000000);
         struct crdt_bytes bytes;
-        author_set(right, "again", &bytes);
-        give(1, 2, bytes);
+        forger_set(right, "again", &bytes);
+        forger_give(&pump, 1, 2, bytes);
         pump_run(&pump, 4000000);
         for (size_t node = 0; node < 3; node++)
             ck_assert_msg(is_frozen(node) && has(node, "left") && !has(node, "right"),
