@@ -108,12 +108,57 @@ START_TEST(whatever_any_member_applied_all_apply_in_any_order)
 }
 END_TEST
 
+START_TEST(heads_of_any_bytes_never_crash_and_prove_nothing)
+{
+    bool is_fixed;
+    struct choice choice = choice_from_seed(choice_seed("core_forks", &is_fixed));
+    struct crdt_bytes bytes;
+    struct crdt_batch batch;
+    struct crdt_document *author = forger_new(2);
+    struct crdt_buffer frame;
+    crdt_buffer_init(&frame, NULL);
+    forger_set(author, "left", &bytes);
+    OK(crdt_batch_read(bytes, &batch));
+    pump_open(&pump, 2, CORE_ALWAYS, 46);
+    pump_run(&pump, 2500000);
+    /* A row of one tip, as tips.h has it, with bytes changed; its signature fits nothing. */
+    struct crdt_buffer tips;
+    crdt_buffer_init(&tips, NULL);
+    uint8_t signature[CORE_SIGNATURE_BYTES] = {0};
+    OK(crdt_write_uint(&tips, 1));
+    OK(crdt_write_bytes(&tips, batch.header));
+    OK(crdt_write_bytes(&tips, (struct crdt_bytes){signature, sizeof signature}));
+    for (int round = 0; round < 2000; round++) {
+        crdt_buffer_clear(&frame);
+        OK(crdt_write_uint(&frame, 8));
+        OK(crdt_write_bytes(&frame, crdt_buffer_bytes(&tips)));
+        for (uint32_t flips = choice_below(&choice, 3); flips > 0; flips--)
+            frame.data[choice_below(&choice, (uint32_t)frame.size)] ^=
+                (uint8_t)(1 + choice_below(&choice, 255));
+        pump_frame(&pump, 0, 1, frame.data, frame.size);
+        pump_run(&pump, 500);
+        while (pump.nodes[0].links[1] == 0)
+            pump_run(&pump, 500000);
+        pump_run(&pump, 1000);
+    }
+    ck_assert_str_eq(pump_ask(&pump, 0, "CRDT.FORKS"), "$2\r\n[]\r\n");
+    ck_assert_str_eq(pump_ask(&pump, 0, "SET k yes"), "+OK\r\n");
+    pump_run(&pump, 3000000);
+    ck_assert(pump_is_equal(&pump));
+    crdt_buffer_close(&tips);
+    crdt_buffer_close(&frame);
+    crdt_close(author);
+    pump_close(&pump);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core_forks_any");
     TCase *tests = tcase_create("core_forks_any");
     tcase_set_timeout(tests, 100);
     tcase_add_test(tests, whatever_any_member_applied_all_apply_in_any_order);
+    tcase_add_test(tests, heads_of_any_bytes_never_crash_and_prove_nothing);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }
