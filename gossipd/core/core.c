@@ -150,6 +150,7 @@ static void open_parts(struct core *core)
     vector_init(&core->claims, memory);
     headers_init(&core->headers, memory);
     proofs_init(&core->proofs, memory);
+    vector_init(&core->settled, memory);
     crdt_buffer_init(&core->scratch, memory);
     crdt_buffer_init(&core->summary, memory);
     crdt_buffer_init(&core->held, memory);
@@ -199,6 +200,7 @@ void core_close(struct core *core)
     pending_close(&core->pending);
     journal_close(&core->journal);
     vector_close(&core->claims);
+    vector_close(&core->settled);
     crdt_buffer_close(&core->scratch);
     crdt_buffer_close(&core->summary);
     crdt_buffer_close(&core->held);

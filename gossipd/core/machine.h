@@ -83,6 +83,7 @@ struct core {
     /* own, generation */
     enum ahead ahead;
     uint64_t closed_us;              /* when an own batch was last closed           */
+    struct vector settled;           /* `durable` at the newest own batch in it     */
     uint64_t waiting_until_us;       /* WAITING: no longer than this                */
     bool is_generation_burnt;
     char write_refusal[EVENT_TEXT_BYTES];
@@ -103,6 +104,7 @@ struct core {
     uint64_t newest_verify_id;
     uint64_t clocks_ahead;           /* batches with a stamp far ahead, ever        */
     uint64_t clock_ahead_us;         /* of the last event about that                */
+    uint64_t lesser_batches;         /* by members back with less than acknowledged */
 
     /* forks, freeze */
     struct headers headers;

@@ -132,6 +132,9 @@ static void handle_stored(struct core *core, struct held *held)
     }
     if (held->ordinal != 0 && !held->is_sent)
         serve_own(core, held);
+    /* Without memory an older word stays true. */
+    if (held->ordinal != 0)
+        (void)!vector_copy(&core->settled, &core->journal.durable);
     held_free(&core->options.memory, held);
 }
 
@@ -145,6 +148,7 @@ void own_stored(struct core *core, uint64_t number)
         handle_stored(core, held);
     }
     core->durable_version++;
+    core->is_fold_stale = true;
     if (has_failed && core->journal.state == JOURNAL_WORKING) {
         core_event(core, CORE_EVENT_STORE_BACK, CORE_INFO, NULL);
         journal_put_out(&core->journal, &core->outputs);

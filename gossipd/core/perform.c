@@ -23,13 +23,16 @@ static const char *write_refusal(const struct core *core)
     return NULL;
 }
 
-/* Own contributions up to this seq are known to all who might remove them
- * (invariant I9). */
+/* Own contributions up to this seq are known for good to all who might remove them
+ * (invariant I9). This node is one of them: after a crash its next generation may
+ * have a part only of what others have of the one before. */
 static uint64_t fold_seq(struct core *core)
 {
     if (!core->is_fold_stale)
         return core->fold_seq;
-    uint64_t seq = UINT64_MAX;
+    struct crdt_origin self = crdt_self(core->document);
+    uint64_t seq = core->options.peer_count == 0 ? UINT64_MAX
+                                                 : vector_get(&core->journal.durable, &self);
     for (size_t index = 0; index < core->options.peer_count; index++) {
         uint64_t acknowledged = peer_acknowledged(&core->peers[index], core->document);
         if (acknowledged < seq)

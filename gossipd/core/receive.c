@@ -183,6 +183,17 @@ static void watch_clock(struct core *core, const struct held *held, uint64_t see
     core_event(core, CORE_EVENT_CLOCK_AHEAD, CORE_ALARM, &fields);
 }
 
+/* A member that is back with less than it had acknowledged may remove a part of
+ * what was folded since, and the fold stands: allowed, and counted (invariant I9). */
+static void watch_lesser(struct core *core, const struct crdt_origin *author)
+{
+    const struct peer *peer = core_peer_by_key(core, author->key);
+    struct crdt_origin self = crdt_self(core->document);
+    if (peer != NULL && peer->fold_generation == self.generation
+        && crdt_acknowledged(core->document, author, &self) < peer->fold_seq)
+        core->lesser_batches++;
+}
+
 /* Applies a batch that the document can take now. Takes `held` over. */
 static enum crdt_status apply(struct core *core, struct held *held)
 {
@@ -197,6 +208,7 @@ static enum crdt_status apply(struct core *core, struct held *held)
     }
     watch_clock(core, held, seen_ms);
     headers_keep(&core->headers, &held->batch, held->signature);
+    watch_lesser(core, &held->batch.origin);
     held->wall_ms = core->wall_ms;
     core_changed(core);
     core->is_fold_stale = true;

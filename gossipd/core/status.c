@@ -233,5 +233,6 @@ enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
     lines_field_number(&lines, "crdt_forks", core->forks);
     lines_field_number(&lines, "crdt_frozen", proofs_frozen_count(&core->proofs));
     lines_field_number(&lines, "crdt_clocks_ahead", core->clocks_ahead);
+    lines_field_number(&lines, "crdt_lesser_batches", core->lesser_batches);
     return lines.status;
 }

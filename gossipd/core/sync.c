@@ -143,9 +143,19 @@ void sync_summarize(struct core *core, struct peer *peer, bool is_reply)
     send_message(core, peer, &message);
 }
 
+/* What a peer may count on: no removal is on its way from here that has seen less
+ * (invariant I9). While own operations wait for their batch or for the store, that is
+ * what was durable with the newest own batch that is. */
+static const struct vector *settled(const struct core *core)
+{
+    bool is_waiting
+        = core->journal.own_count > 0 || crdt_open_records(core->document) > 0;
+    return is_waiting ? &core->settled : &core->journal.durable;
+}
+
 void sync_acknowledge(struct core *core, struct peer *peer)
 {
-    const struct vector *durable = &core->journal.durable;
+    const struct vector *durable = settled(core);
     crdt_buffer_clear(&core->summary);
     if (crdt_summary_write(durable->items, durable->count, &core->summary) != CRDT_OK) {
         core_refuse(core, REFUSED_MEMORY, peer);

@@ -1,4 +1,5 @@
-/* Tips of feeds. See tips.h. */
+/* Tips of feeds. Read once from end to end before anything is believed, so that
+ * walking them later has no failures. */
 #include "gossipd/wire/tips.h"
 
 #include <assert.h>
@@ -8,43 +9,46 @@ static enum crdt_status read_tip(struct crdt_bytes *input, struct tip *ret_tip)
 {
     struct crdt_bytes header;
     struct crdt_bytes signature;
-    enum crdt_status status = crdt_read_bytes(input, CRDT_BATCH_BYTES_MAX, &header);
+    enum crdt_status status = crdt_read_bytes(input, MESSAGE_BYTES_MAX, &header);
     if (status == CRDT_OK)
-        status = crdt_read_bytes(input, MESSAGE_SIGNATURE_BYTES, &signature);
-    if (status != CRDT_OK)
-        return status;
-    if (signature.size != MESSAGE_SIGNATURE_BYTES)
+        status = crdt_batch_read_header(header, &ret_tip->batch);
+    if (status == CRDT_OK)
+        status = crdt_read_bytes(input, sizeof ret_tip->signature, &signature);
+    if (status != CRDT_OK || signature.size != sizeof ret_tip->signature)
         return CRDT_ERR_MALFORMED;
     memcpy(ret_tip->signature, signature.data, sizeof ret_tip->signature);
-    return crdt_batch_read_header(header, &ret_tip->batch);
+    return CRDT_OK;
 }
 
 enum crdt_status tips_check(struct crdt_bytes tips, size_t *ret_count)
 {
     uint64_t count;
-    struct crdt_origin before;
     enum crdt_status status = crdt_read_uint(&tips, CRDT_ORIGINS_MAX, &count);
-    if (status != CRDT_OK)
-        return status;
-    for (uint64_t index = 0; index < count; index++) {
+    struct tip before = {0};
+    for (uint64_t index = 0; status == CRDT_OK && index < count; index++) {
         struct tip tip;
-        if (read_tip(&tips, &tip) != CRDT_OK)
-            return CRDT_ERR_MALFORMED;
-        if (index > 0 && crdt_origin_compare(&before, &tip.batch.origin) >= 0)
-            return CRDT_ERR_MALFORMED;
-        before = tip.batch.origin;
+        status = read_tip(&tips, &tip);
+        if (status != CRDT_OK)
+            break;
+        if (index > 0 && crdt_origin_compare(&before.batch.origin, &tip.batch.origin) >= 0)
+            status = CRDT_ERR_MALFORMED;
+        before = tip;
     }
-    if (tips.size != 0)
-        return CRDT_ERR_MALFORMED;
-    *ret_count = (size_t)count;
-    return CRDT_OK;
+    if (status == CRDT_OK && tips.size != 0)
+        status = CRDT_ERR_MALFORMED;
+    if (status == CRDT_OK)
+        *ret_count = (size_t)count;
+    return status;
 }
 
 struct tips_walk tips_begin(struct crdt_bytes tips)
 {
     struct tips_walk walk = {.rest = tips};
+    if (tips.size == 0)
+        return walk;
     enum crdt_status status = crdt_read_uint(&walk.rest, CRDT_ORIGINS_MAX, &walk.left);
     assert(status == CRDT_OK);
+    (void)status;
     return walk;
 }
 
@@ -55,23 +59,34 @@ bool tips_next(struct tips_walk *walk, struct tip *ret_tip)
     walk->left--;
     enum crdt_status status = read_tip(&walk->rest, ret_tip);
     assert(status == CRDT_OK);
+    (void)status;
     return true;
+}
+
+static enum crdt_status write_tip(struct crdt_buffer *buffer, const struct tip *tip)
+{
+    const struct crdt_bytes signature = {
+        .data = tip->signature, .size = sizeof tip->signature};
+    enum crdt_status status = crdt_write_bytes(buffer, tip->batch.header);
+    if (status == CRDT_OK)
+        status = crdt_write_bytes(buffer, signature);
+    return status;
 }
 
 enum crdt_status tips_write(struct crdt_buffer *buffer, const struct tip *tips, size_t count)
 {
-    size_t before = buffer->size;
+    assert(count <= CRDT_ORIGINS_MAX);
+    size_t size_before = buffer->size;
+    const struct tip *before = NULL;
     enum crdt_status status = crdt_write_uint(buffer, count);
-    for (size_t index = 0; index < count && status == CRDT_OK; index++) {
-        assert(index == 0
-            || crdt_origin_compare(&tips[index - 1].batch.origin, &tips[index].batch.origin) < 0);
-        struct crdt_bytes signature = {
-            .data = tips[index].signature, .size = sizeof tips[index].signature};
-        status = crdt_write_bytes(buffer, tips[index].batch.header);
-        if (status == CRDT_OK)
-            status = crdt_write_bytes(buffer, signature);
+    for (size_t index = 0; status == CRDT_OK && index < count; index++) {
+        const struct tip *tip = &tips[index];
+        assert(before == NULL
+            || crdt_origin_compare(&before->batch.origin, &tip->batch.origin) < 0);
+        before = tip;
+        status = write_tip(buffer, tip);
     }
     if (status != CRDT_OK)
-        buffer->size = before;
+        buffer->size = size_before;
     return status;
 }

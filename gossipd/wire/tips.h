@@ -21,7 +21,7 @@ struct tip {
 /* Checks the whole row, so that tips_next() cannot fail on it. MALFORMED. */
 CRDT_MUST_CHECK enum crdt_status tips_check(struct crdt_bytes tips, size_t *ret_count);
 
-/* Walks a row that was checked: `rest` begins as the row; false at its end. */
+/* Walks a row that was checked, or no bytes at all: nothing; false at its end. */
 struct tips_walk {
     struct crdt_bytes rest;
     uint64_t left;

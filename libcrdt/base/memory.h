@@ -25,6 +25,17 @@ static inline void crdt_memory_free(const struct crdt_memory *memory, void *bloc
         memory->reallocate(memory->context, block, bytes, 0);
 }
 
+/* Tells the processor that this will be read soon, where the compiler knows how:
+ * whoever visits scattered memory in an order known ahead need not wait for it. */
+static inline void crdt_memory_expect(const void *block)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(block);
+#else
+    (void)block;
+#endif
+}
+
 /* Makes room for `count` items in a growing array: by half again at a time,
  * exactly one for the first. Returns false, and changes nothing, when memory is
  * out. `items` points to the array's pointer. */

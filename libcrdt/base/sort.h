@@ -1,5 +1,5 @@
-/* A stable merge sort in memory from the hook; the C library's qsort may take
- * memory of its own. */
+/* A stable sort in memory from the hook; the C library's qsort may take memory of
+ * its own. Many items are sorted by the digits of their ranks, few by merging. */
 #ifndef LIBCRDT_BASE_SORT_H
 #define LIBCRDT_BASE_SORT_H
 

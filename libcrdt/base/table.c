@@ -92,13 +92,26 @@ static void free_index(struct crdt_table *table, const struct crdt_table_context
     table->deleted_count = 0;
 }
 
-/* Fills an index whose memory is there. */
+/* Fills an index whose memory is there: some items at a time, so that memory
+ * answers for the slots of the last ones while the first ones are put in. */
 static void fill_index(struct crdt_table *table, const struct crdt_table_context *context)
 {
+    enum { STRIDE_COUNT = 16 };
     memset(table->tags, TAG_FREE, table->slot_count);
     table->deleted_count = 0;
-    for (size_t i = 0; i < table->count; i++)
-        index_item(table, hash_of(context, crdt_key_bytes(table->items[i].key)), i);
+    for (size_t first = 0; first < table->count; first += STRIDE_COUNT) {
+        uint64_t hashes[STRIDE_COUNT];
+        size_t left = table->count - first;
+        size_t count = left < STRIDE_COUNT ? left : STRIDE_COUNT;
+        for (size_t i = 0; i < count; i++) {
+            hashes[i] = hash_of(context, crdt_key_bytes(table->items[first + i].key));
+            size_t slot = hashes[i] & (table->slot_count - 1);
+            crdt_memory_expect(&table->tags[slot]);
+            crdt_memory_expect(&table->slots[slot]);
+        }
+        for (size_t i = 0; i < count; i++)
+            index_item(table, hashes[i], first + i);
+    }
 }
 
 /* Makes the index anew with `slot_count` slots. */
@@ -148,21 +161,52 @@ size_t crdt_table_find(const struct crdt_table *table, const struct crdt_table_c
     return slot == table->slot_count ? CRDT_TABLE_NONE : table->slots[slot];
 }
 
-enum crdt_status crdt_table_add(struct crdt_table *table,
-    const struct crdt_table_context *context, struct crdt_key *key, union crdt_value value)
+static enum crdt_status reserve_item(
+    struct crdt_table *table, const struct crdt_table_context *context)
 {
     if (table->count >= UINT32_MAX)
         return CRDT_ERR_LIMIT;
-    if (!crdt_array_reserve(&context->memory, &table->items, &table->capacity, table->count + 1,
-            sizeof *table->items))
-        return CRDT_ERR_NOMEM;
+    bool has_room = crdt_array_reserve(&context->memory, &table->items, &table->capacity,
+        table->count + 1, sizeof *table->items);
+    return has_room ? CRDT_OK : CRDT_ERR_NOMEM;
+}
+
+enum crdt_status crdt_table_append(struct crdt_table *table,
+    const struct crdt_table_context *context, struct crdt_key *key, union crdt_value value)
+{
+    assert(table->slot_count == 0);
+    enum crdt_status status = reserve_item(table, context);
+    if (status == CRDT_OK)
+        table->items[table->count++] = (struct crdt_table_item){.key = key, .value = value};
+    return status;
+}
+
+enum crdt_status crdt_table_index(
+    struct crdt_table *table, const struct crdt_table_context *context)
+{
+    assert(table->slot_count == 0);
+    if (table->count <= SEARCH_COUNT_MAX)
+        return CRDT_OK;
+    /* As few slots as adding one by one would have come to. */
+    size_t slot_count = SLOT_COUNT_MIN;
+    while (slot_count / 8 * 7 < table->count)
+        slot_count *= 2;
+    return rebuild_index(table, context, slot_count);
+}
+
+enum crdt_status crdt_table_add(struct crdt_table *table,
+    const struct crdt_table_context *context, struct crdt_key *key, union crdt_value value)
+{
+    enum crdt_status status = reserve_item(table, context);
+    if (status != CRDT_OK)
+        return status;
     bool wants_index = table->slot_count > 0 || table->count >= SEARCH_COUNT_MAX;
     if (wants_index && !index_has_room(table, table->count + 1)) {
         /* It never gets smaller here: what was taken out may be restored. */
         size_t wanted = slots_for(table->count + 1);
         if (wanted < table->slot_count)
             wanted = table->slot_count;
-        enum crdt_status status = rebuild_index(table, context, wanted);
+        status = rebuild_index(table, context, wanted);
         if (status != CRDT_OK)
             return status;
     }

@@ -65,6 +65,15 @@ size_t crdt_table_find(const struct crdt_table *table, const struct crdt_table_c
 CRDT_MUST_CHECK enum crdt_status crdt_table_add(struct crdt_table *table,
     const struct crdt_table_context *context, struct crdt_key *key, union crdt_value value);
 
+/* Appends an item that is known to be new to a table that has no index yet: it
+ * cannot be searched, and nothing else be done to it, before crdt_table_index()
+ * has given it one. */
+CRDT_MUST_CHECK enum crdt_status crdt_table_append(struct crdt_table *table,
+    const struct crdt_table_context *context, struct crdt_key *key, union crdt_value value);
+/* Gives a table that was filled that way the index it would have otherwise. */
+CRDT_MUST_CHECK enum crdt_status crdt_table_index(
+    struct crdt_table *table, const struct crdt_table_context *context);
+
 /* Takes the item at `index` out, the last one into its place, and gives it back
  * with its key. Never allocates. */
 struct crdt_table_item crdt_table_take(

@@ -250,10 +250,34 @@ static size_t shortest_bytes(const struct token *token)
     return 0;
 }
 
+/* Most tokens are small numbers and short strings, each of one form only: they
+ * need no state to be read. False: the token is another one, or cut off. */
+static bool read_short(struct crdt_bytes *input, struct token *ret_token)
+{
+    enum { BIN8 = 0xc4, BIN8_HEAD_BYTES = 2 };
+    const uint8_t *data = input->data;
+    size_t used = 1;
+    if (data[0] <= INT8_MAX) {
+        *ret_token = (struct token){.kind = TOKEN_UINT, .number = data[0]};
+    } else if (data[0] == BIN8 && input->size >= BIN8_HEAD_BYTES &&
+        input->size - BIN8_HEAD_BYTES >= data[1]) {
+        used = BIN8_HEAD_BYTES + (size_t)data[1];
+        *ret_token = (struct token){.kind = TOKEN_BYTES,
+            .bytes = {.data = data + BIN8_HEAD_BYTES, .size = data[1]}};
+    } else {
+        return false;
+    }
+    input->data = data + used;
+    input->size -= used;
+    return true;
+}
+
 static enum crdt_status read_token(struct crdt_bytes *input, struct token *ret_token)
 {
     if (input->size == 0)
         return CRDT_ERR_MALFORMED;
+    if (read_short(input, ret_token))
+        return CRDT_OK;
     struct token_parser_context parser;
     token_parser_init(&parser);
     parser.user = (struct token){0};

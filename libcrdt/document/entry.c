@@ -15,19 +15,29 @@ size_t crdt_leaf_find(const struct crdt_leaf *leaf, crdt_packed_dot dot)
     return SIZE_MAX;
 }
 
-enum crdt_status crdt_leaf_add(struct crdt_document *document, struct crdt_node *node,
+enum crdt_status crdt_leaf_append(struct crdt_document *document, struct crdt_node *node,
     const struct crdt_leaf_entry *entry)
 {
     struct crdt_leaf *leaf = &node->leaf;
-    enum crdt_status status = crdt_journal_reserve(document, 1);
-    if (status != CRDT_OK)
-        return status;
     if (!crdt_array_reserve(crdt_memory_of(document), &leaf->entries, &leaf->capacity,
             leaf->count + 1, sizeof *leaf->entries))
         return CRDT_ERR_NOMEM;
     leaf->entries[leaf->count++] = *entry;
     if (crdt_type_is_counter(node->type))
         leaf->sum = crdt_sum_add(leaf->sum, entry->amount);
+    return CRDT_OK;
+}
+
+enum crdt_status crdt_leaf_add(struct crdt_document *document, struct crdt_node *node,
+    const struct crdt_leaf_entry *entry)
+{
+    /* Undoing the node that was made for this entry takes the entry along. */
+    bool is_covered = node->leaf.count == 0 && crdt_journal_has_just_added(document, node);
+    enum crdt_status status = is_covered ? CRDT_OK : crdt_journal_reserve(document, 1);
+    if (status == CRDT_OK)
+        status = crdt_leaf_append(document, node, entry);
+    if (status != CRDT_OK || is_covered)
+        return status;
     crdt_journal_add(
         document, &(struct crdt_journal_item){.kind = CRDT_JOURNAL_LEAF_ADDED, .node = node});
     return CRDT_OK;

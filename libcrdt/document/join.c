@@ -190,6 +190,18 @@ static enum crdt_status take_leaf_entry(struct joining *joining,
     return status;
 }
 
+/* Whether a fold changed an entry there that is known here: an unfolded one has
+ * the least version there is. */
+static bool has_folded(const struct joining *joining, const struct crdt_walked *walked)
+{
+    for (size_t i = 0; i < walked->count; i++) {
+        const struct crdt_leaf_entry *theirs = &walked->entries[i];
+        if (theirs->stamp > crdt_dot_seq(theirs->dot) && fresh_dot(joining, theirs->dot) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Both have the name: the one that was folded later has the greater version. */
 static enum crdt_status take_versions(
     struct joining *joining, const struct crdt_walked *walked)
@@ -214,7 +226,7 @@ static enum crdt_status take_value(void *context, const struct crdt_walked *walk
     if (walked->has_element)
         return take_element(joining, walked);
     enum crdt_status status = CRDT_OK;
-    if (crdt_type_is_counter(walked->type))
+    if (crdt_type_is_counter(walked->type) && has_folded(joining, walked))
         status = take_versions(joining, walked);
     for (size_t i = 0; i < walked->count && status == CRDT_OK; i++) {
         crdt_packed_dot dot = fresh_dot(joining, walked->entries[i].dot);

@@ -26,6 +26,16 @@ void crdt_journal_add(struct crdt_document *document, const struct crdt_journal_
     journal->items[journal->count++] = *item;
 }
 
+bool crdt_journal_has_just_added(
+    const struct crdt_document *document, const struct crdt_node *node)
+{
+    const struct crdt_journal *journal = &document->journal;
+    if (journal->count == 0)
+        return false;
+    const struct crdt_journal_item *newest = &journal->items[journal->count - 1];
+    return newest->kind == CRDT_JOURNAL_NODE_ADDED && newest->node == node;
+}
+
 static void undo_node_added(struct crdt_document *document, struct crdt_node *node)
 {
     struct crdt_node *map = node->parent;

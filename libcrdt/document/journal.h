@@ -55,6 +55,10 @@ CRDT_MUST_CHECK enum crdt_status crdt_journal_reserve(
 /* Writes an item down; room was made. */
 void crdt_journal_add(struct crdt_document *document, const struct crdt_journal_item *item);
 
+/* Whether the newest item says that this node was added. */
+bool crdt_journal_has_just_added(
+    const struct crdt_document *document, const struct crdt_node *node);
+
 /* Undoes everything after the first `count` items, newest first. */
 void crdt_journal_undo(struct crdt_document *document, size_t count);
 

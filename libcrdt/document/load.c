@@ -7,6 +7,7 @@
 #include "libcrdt/base/sort.h"
 #include "libcrdt/document/batch.h"
 #include "libcrdt/document/dot.h"
+#include "libcrdt/document/grow.h"
 #include "libcrdt/document/hash.h"
 #include "libcrdt/document/node.h"
 #include "libcrdt/document/snapshot.h"
@@ -218,7 +219,7 @@ static enum crdt_status load_leaf_entry(
             return CRDT_ERR_NOMEM;
     }
     if (status == CRDT_OK)
-        status = crdt_leaf_add(document, node, &entry);
+        status = crdt_leaf_append(document, node, &entry);
     if (status != CRDT_OK && node->type == CRDT_REGISTER)
         crdt_key_free(crdt_memory_of(document), entry.value);
     return status;
@@ -233,19 +234,6 @@ static enum crdt_status keep_dot(struct loading *loading, size_t index, crdt_pac
     return CRDT_OK;
 }
 
-/* Adds the element whose dots were kept. */
-static enum crdt_status load_element(
-    struct loading *loading, struct crdt_node *set, size_t count)
-{
-    struct crdt_bytes element = loading->path.keys[loading->path.key_count - 1];
-    enum crdt_status status =
-        crdt_element_add(loading->document, set, element, loading->dots[0]);
-    if (status != CRDT_OK || count == 1)
-        return status;
-    return crdt_element_set(
-        loading->document, set, set->table.count - 1, loading->dots, count);
-}
-
 static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
 {
     uint64_t count = 0;
@@ -258,7 +246,7 @@ static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
     if (status == CRDT_OK) {
         struct crdt_path path = {
             loading->path.keys, loading->path.key_count - (type == CRDT_SET)};
-        status = crdt_node_ensure(loading->document, path, type, &node);
+        status = crdt_grow_node(loading->document, path, type, &node);
     }
     crdt_packed_dot before = 0;
     for (uint64_t i = 0; i < count && status == CRDT_OK; i++) {
@@ -276,7 +264,8 @@ static enum crdt_status load_value(struct loading *loading, enum crdt_type type)
         before = dot;
     }
     if (status == CRDT_OK && type == CRDT_SET)
-        status = load_element(loading, node, (size_t)count);
+        status = crdt_grow_element(loading->document, node,
+            loading->path.keys[loading->path.key_count - 1], loading->dots, (size_t)count);
     loading->type = type;
     return status;
 }
@@ -311,10 +300,10 @@ static enum crdt_status load_values(struct loading *loading)
         enum crdt_status status = crdt_read_uint(&loading->input, CRDT_FLAG, &type);
         if (status == CRDT_OK && type != CRDT_ANY)
             status = load_value(loading, (enum crdt_type)type);
-        /* The document is new: there is nothing to go back to. */
-        crdt_journal_finish(loading->document);
-        if (status != CRDT_OK || type == CRDT_ANY)
+        if (status != CRDT_OK)
             return status;
+        if (type == CRDT_ANY)
+            return crdt_grow_finish(loading->document);
     }
 }
 

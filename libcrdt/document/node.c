@@ -41,9 +41,10 @@ size_t crdt_node_count(const struct crdt_node *node)
     return crdt_node_is_table(node) ? node->table.count : node->leaf.count;
 }
 
-/* Makes a node and hangs it under (map, key); `map` NULL means the root. */
+/* Makes a node and hangs it under (map, key); `map` NULL means the root. `index`
+ * is that of the key in the map, or CRDT_TABLE_NONE. */
 static enum crdt_status add_node(struct crdt_document *document, struct crdt_node *map,
-    struct crdt_bytes key_bytes, enum crdt_type type, struct crdt_node **ret_node)
+    size_t index, struct crdt_bytes key_bytes, enum crdt_type type, struct crdt_node **ret_node)
 {
     const struct crdt_memory *memory = crdt_memory_of(document);
     enum crdt_status status = crdt_journal_reserve(document, 1);
@@ -53,9 +54,6 @@ static enum crdt_status add_node(struct crdt_document *document, struct crdt_nod
     if (node == NULL)
         return CRDT_ERR_NOMEM;
     *node = (struct crdt_node){.parent = map, .type = type};
-
-    size_t index = map == NULL ? CRDT_TABLE_NONE
-                               : crdt_table_find(&map->table, &document->context, key_bytes);
     if (map == NULL) {
         node->next = document->roots;
         document->roots = node;
@@ -88,18 +86,20 @@ enum crdt_status crdt_node_ensure(struct crdt_document *document, struct crdt_pa
     struct crdt_node *map = NULL;
     struct crdt_node *chain = document->roots;
     struct crdt_bytes key = {0};
+    size_t index = CRDT_TABLE_NONE;
     for (size_t i = 0; i <= path.count; i++) {
         enum crdt_type wanted = i == path.count ? type : CRDT_MAP;
         struct crdt_node *node = crdt_chain_find(chain, wanted);
         if (node == NULL) {
-            enum crdt_status status = add_node(document, map, key, wanted, &node);
+            enum crdt_status status = add_node(document, map, index, key, wanted, &node);
             if (status != CRDT_OK)
                 return status;
         }
         map = node;
         if (i < path.count) {
             key = path.keys[i];
-            chain = crdt_chain_under(document, map, key);
+            index = crdt_table_find(&map->table, &document->context, key);
+            chain = index == CRDT_TABLE_NONE ? NULL : map->table.items[index].value.block;
         }
     }
     *ret_node = map;

@@ -55,7 +55,10 @@ static inline struct crdt_sum crdt_sum_subtract(struct crdt_sum sum, int64_t amo
     return crdt_sum_add(crdt_sum_add(sum, INT64_MAX), 1);
 }
 
-/* Adds an entry, which the node owns from then on; on failure it does not. */
+/* Adds an entry, which the node owns from then on; on failure it does not.
+ * crdt_leaf_append() does not write it into the journal. */
+CRDT_MUST_CHECK enum crdt_status crdt_leaf_append(struct crdt_document *document,
+    struct crdt_node *node, const struct crdt_leaf_entry *entry);
 CRDT_MUST_CHECK enum crdt_status crdt_leaf_add(struct crdt_document *document,
     struct crdt_node *node, const struct crdt_leaf_entry *entry);
 /* Takes the entry at `index` out, the last one into its place. */

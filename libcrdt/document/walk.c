@@ -25,6 +25,7 @@ struct walk {
     uint16_t *ranks;        /* of feeds, in the order of origins                    */
     struct crdt_leaf_entry *entries; /* sorted, or an element's                     */
     size_t entry_capacity;
+    size_t expected;        /* index of the furthest item asked for in advance      */
     struct crdt_bytes keys[CRDT_DEPTH_MAX + 1];
     size_t key_count;
     struct frame stack[CRDT_DEPTH_MAX + 2];
@@ -37,13 +38,31 @@ static int compare_items(const void *context, uint64_t a, uint64_t b)
     return crdt_bytes_compare(crdt_key_bytes(items[a].key), crdt_key_bytes(items[b].key));
 }
 
-/* The first bytes of a key as a number: most keys differ there already. */
-static uint64_t rank_of(struct crdt_bytes key)
+/* How many first bytes all keys of the table share. */
+static size_t common_prefix_bytes(const struct crdt_table *table)
 {
-    const uint8_t *data = key.data;
+    struct crdt_bytes first = crdt_key_bytes(table->items[0].key);
+    const uint8_t *data = first.data;
+    size_t common = first.size;
+    for (size_t i = 1; i < table->count && common > 0; i++) {
+        const struct crdt_key *key = table->items[i].key;
+        if (key->size < common)
+            common = key->size;
+        size_t same = 0;
+        while (same < common && key->data[same] == data[same])
+            same++;
+        common = same;
+    }
+    return common;
+}
+
+/* The bytes of a key behind the common ones as a number: most keys differ there
+ * already. */
+static uint64_t rank_of(const struct crdt_key *key, size_t common)
+{
     uint64_t rank = 0;
     for (size_t i = 0; i < sizeof rank; i++)
-        rank = rank << 8 | (i < key.size ? data[i] : 0);
+        rank = rank << 8 | (common + i < key->size ? key->data[common + i] : 0);
     return rank;
 }
 
@@ -55,9 +74,10 @@ static enum crdt_status sort_items(const struct walk *walk, const struct crdt_ta
     struct crdt_sort_item *order = crdt_memory_new(memory, table->count * sizeof *order);
     if (order == NULL)
         return CRDT_ERR_NOMEM;
+    size_t common = common_prefix_bytes(table);
     for (size_t i = 0; i < table->count; i++)
         order[i] = (struct crdt_sort_item){
-            .rank = rank_of(crdt_key_bytes(table->items[i].key)), .value = i};
+            .rank = rank_of(table->items[i].key, common), .value = i};
     enum crdt_status status =
         crdt_sort(memory, order, table->count, compare_items, table->items);
     if (status != CRDT_OK)
@@ -146,14 +166,41 @@ static enum crdt_status visit_element(struct walk *walk, const struct crdt_table
     return status;
 }
 
+/* Sorted items lie anywhere in memory. Each step asks for what the next one will
+ * read, while the items before are visited. Says how far it has come, because gcc
+ * drops the call of a function that does nothing but ask. */
+static size_t expect_items(const struct crdt_table *table, enum crdt_type type,
+    const struct crdt_sort_item *order, size_t next)
+{
+    enum { STEP_COUNT = 6 }; /* items visited until memory answers                   */
+    size_t far = next + 4 * STEP_COUNT;
+    if (order == NULL || far >= table->count)
+        return next;
+    crdt_memory_expect(&table->items[order[far].value]);
+    const struct crdt_table_item *item = &table->items[order[far - STEP_COUNT].value];
+    crdt_memory_expect(item->key);
+    if (type != CRDT_MAP)
+        return far;
+    crdt_memory_expect(item->value.block);
+    const struct crdt_node *node = table->items[order[far - 2 * STEP_COUNT].value].value.block;
+    if (!crdt_node_is_table(node))
+        crdt_memory_expect(node->leaf.entries);
+    node = table->items[order[far - 3 * STEP_COUNT].value].value.block;
+    if (node->type == CRDT_REGISTER)
+        crdt_memory_expect(node->leaf.entries[0].value);
+    return far;
+}
+
 static enum crdt_status visit_set(struct walk *walk, const struct crdt_node *set)
 {
     struct crdt_sort_item *order = NULL;
     enum crdt_status status = CRDT_OK;
     if (walk->is_canonical)
         status = sort_items(walk, &set->table, &order);
-    for (size_t i = 0; i < set->table.count && status == CRDT_OK; i++)
+    for (size_t i = 0; i < set->table.count && status == CRDT_OK; i++) {
+        walk->expected = expect_items(&set->table, CRDT_SET, order, i);
         status = visit_element(walk, &set->table.items[order == NULL ? i : order[i].value]);
+    }
     free_order(walk, &set->table, order);
     return status;
 }
@@ -186,6 +233,7 @@ static bool next_item(struct walk *walk, struct frame *frame)
 {
     if (frame->table == NULL || frame->next == frame->table->count)
         return false;
+    walk->expected = expect_items(frame->table, CRDT_MAP, frame->order, frame->next);
     size_t index = frame->order == NULL ? frame->next : frame->order[frame->next].value;
     const struct crdt_table_item *item = &frame->table->items[index];
     frame->next++;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/sim/array.h"
+#include "tests/sim/folds.h"
 #include "tests/sim/simulator.h"
 
 /* The oracle has judged S of each such step; what it cannot say, at these: */
@@ -45,6 +46,8 @@ static void invariants_store(
             (unsigned long long)batch.last_seq, problem);
         return;
     }
+    if (is_author)
+        folds_stored(sim, node, origin, known);
     if (known->has_deps || !is_author)
         return;
     const struct vector *observed = model_observed(&sim->model, origin, known->last_seq);
@@ -172,6 +175,7 @@ void invariants_step(struct simulator *sim, size_t node, const struct core_outpu
         invariants_feed(sim, node, origin, &feed, &context);
     }
     self->context = context;
+    folds_applied(sim, node);
     if (sim->is_broken || crdt_open_records(document) > 0)
         return;
     oracle_compare(sim, node, false);
@@ -221,7 +225,7 @@ void invariants_durable(struct simulator *sim, size_t node, const struct disk_it
 {
     if (item->is_mark)
         return;
-    (void)node;
+    folds_durable(sim, node, item);
     size_t origin = registry_origin(&sim->registry, &item->origin);
     struct known_batch *batch = origin == ORIGIN_COUNT_MAX
         ? NULL : registry_batch(&sim->registry, origin, item->last_seq);
@@ -232,6 +236,7 @@ void invariants_durable(struct simulator *sim, size_t node, const struct disk_it
 void invariants_restarted(struct simulator *sim, size_t node)
 {
     const struct node *self = &sim->nodes[node];
+    folds_restarted(sim, node);
     for (size_t i = 0; i < sim->registry.origin_count && !self->disk.has_hole; i++)
         if (disk_seq(&self->disk, &sim->registry.origins[i].origin, self->disk.count)
             > self->context.seq[i])

@@ -44,6 +44,8 @@ struct node {
     /* What the checks remember. */
     size_t self;                 /* own origin; ORIGIN_COUNT_MAX: none          */
     struct vector context;
+    struct vector durable;       /* what it ever had on disk, also what was lost */
+    struct vector durable_before;/* that, when it was last started              */
     struct oracle oracle;
     size_t feeds[ORIGIN_COUNT_MAX]; /* feed index -> origin                     */
     size_t feed_count;

@@ -130,8 +130,7 @@ static void oracle_apply(
     oracle->sum += entry->number;
 }
 
-/* The operations of a known batch, read when they are first asked for. */
-static const struct records *oracle_records(
+const struct records *oracle_records(
     struct simulator *sim, struct known_origin *origin, struct known_batch *batch)
 {
     if (batch->records != NULL)

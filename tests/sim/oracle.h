@@ -36,6 +36,10 @@ struct oracle {
  * open or one that nobody has stored yet is applied. `is_due`: however long the
  * history, however lately it was compared. */
 void oracle_compare(struct simulator *sim, size_t node, bool is_due);
+/* The operations of a known batch, read when they are first asked for; NULL after
+ * a failure. */
+const struct records *oracle_records(
+    struct simulator *sim, struct known_origin *origin, struct known_batch *batch);
 /* The node starts from its store. */
 void oracle_reset(struct oracle *oracle);
 void oracle_close(struct oracle *oracle);

@@ -30,6 +30,9 @@ struct known_batch {
     bool has_deps;
     struct vector deps;  /* what its author had applied at its last operation,
                           * as the simulator saw it, not as the batch says     */
+    bool is_judged;      /* folds.c has seen it                                 */
+    struct vector durable_before; /* what its author had ever had on disk when
+                          * that was started                                   */
 };
 
 struct known_origin {
@@ -38,6 +41,8 @@ struct known_origin {
     unsigned ordinal;      /* which generation of that node: 0, 1, 2 ...        */
     uint64_t promised;     /* acknowledged to a client under `always`           */
     bool is_elsewhere;     /* an older store was put back: others keep the promise */
+    bool is_lost;          /* its node has started with less of it: with `kept`    */
+    uint64_t kept;
     struct known_batch *batches; /* in order of seq, without gaps               */
     size_t batch_count;
     size_t batch_capacity;
