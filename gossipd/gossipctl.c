@@ -14,6 +14,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "gossipd/gossipctl.h"
 #include "gossipd/host/clock.h"
 #include "gossipd/host/config.h"
 #include "gossipd/host/directory.h"
@@ -22,25 +23,7 @@
 
 #define SOCKET_DEFAULT "./gossipd-data/gossipd.sock"
 #define ADDRESS_DEFAULT "127.0.0.1:6379"
-#define ANSWER_SECONDS 5 /* a node that serves answers in milliseconds          */
 #define BACKUP_SECONDS 3600 /* a store of terabytes is not this program's yet       */
-
-enum exit_code {
-    EXIT_DONE = 0,
-    EXIT_NOT = 1,       /* failed, or not converged                             */
-    EXIT_NO_ANSWER = 2,
-    EXIT_SOME_DOWN = 3, /* converged with the members that answer               */
-    EXIT_USAGE = 64,
-};
-
-/* What the command line says. */
-struct request {
-    const char *socket;
-    const char *address;
-    const char *dir;
-    const char *operand; /* the file or directory behind the command            */
-    bool is_json;
-};
 
 struct command {
     const char *name;
@@ -49,7 +32,7 @@ struct command {
     const char *help;
 };
 
-static enum exit_code say_usage(const char *text)
+enum exit_code say_usage(const char *text)
 {
     fprintf(stderr, "gossipctl: %s; see gossipctl --help\n", text);
     return EXIT_USAGE;
@@ -122,9 +105,7 @@ static redisContext *connect_node(const struct request *request, const char **re
     return connect_address(*ret_where);
 }
 
-/* What the node replies to a command, as text that the caller frees. Otherwise
- * says why: NOT after an error reply, which `refused` introduces, else NO_ANSWER. */
-static enum exit_code ask(const struct request *request, int seconds, const char *refused,
+enum exit_code ask(const struct request *request, int seconds, const char *refused,
     int count, const char **words, char **ret_text)
 {
     const struct timeval timeout = {.tv_sec = seconds};
@@ -375,6 +356,8 @@ static enum exit_code command_restore(const struct request *request)
 
 static const struct command commands[] = {
     {"status", command_status, "", "has the cluster converged, and how are its members (--json)"},
+    {"forks", command_forks, "", "has a key signed two histories, and what to do (--json, --dir)"},
+    {"unfreeze", command_unfreeze, "KEY GENERATION", "forget the proof of a fork on this node"},
     {"backup", command_backup, "FILE", "copy a running node's store to a new file beside it"},
     {"verify", command_verify, "DIR|FILE", "is every batch of a stopped node, or of a backup, "
                                            "whole?"},
@@ -388,7 +371,7 @@ static void print_help(void)
 {
     puts("usage: gossipctl [--socket PATH | --address HOST:PORT] COMMAND\n\nCommands:");
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        printf("  %-7s %-14s  %s\n", commands[i].name, commands[i].operands, commands[i].help);
+        printf("  %-8s %-14s  %s\n", commands[i].name, commands[i].operands, commands[i].help);
     }
     puts("\nWithout --socket and --address it asks " SOCKET_DEFAULT " if that\n"
          "exists, else " ADDRESS_DEFAULT ".\n\n"
@@ -425,6 +408,9 @@ static enum exit_code read_flags(
             request->is_json = true;
         } else if (*ret_command != NULL && request->operand == NULL && arguments[i][0] != '-') {
             request->operand = arguments[i];
+        } else if (request->operand != NULL && request->operand_second == NULL &&
+            strcmp(*ret_command, "unfreeze") == 0 && arguments[i][0] != '-') {
+            request->operand_second = arguments[i];
         } else if (arguments[i][0] == '-' || *ret_command != NULL) {
             fprintf(stderr, "gossipctl: %s: not expected here; see gossipctl --help\n",
                 arguments[i]);

@@ -34,7 +34,7 @@
 #define JOIN_ASKS_MAX 4              /* parts on their way: hides 100 ms at 40 MB/s */
 #define JOIN_STALLED_US 5000000      /* without a part: ask whoever offers next    */
 #define JOIN_RETRY_US 10000000       /* after a join that failed                   */
-#define JOIN_TAIL_BYTES_MAX 268435456 /* batches that came while a join was made   */
+#define JOIN_TAIL_BYTES_MAX 67108864 /* batches that came while a join was made   */
 #define JOIN_SLICE_BYTES 262144      /* of them merged in one step: some milliseconds */
 #define JOIN_HELD_US 60000000        /* for peers that fetch the snapshot it voids */
 #define LOG_TELL_US 60000000         /* between two events about what was dropped  */
@@ -45,8 +45,16 @@
 #define PENDING_BYTES_MAX 67108864   /* early batches: two of the largest          */
 #define VERIFYING_BYTES_MAX 67108864 /* batches whose signature is being checked: likewise */
 #define JOURNAL_BYTES_MAX 134217728  /* not durable yet; above, peers' batches are refused */
-#define EVIDENCE_BYTES_MAX 67108864  /* of forks, for people to look at            */
-#define EVIDENCE_MAX 64              /* forks whose evidence is kept               */
+#define EVIDENCE_BYTES_MAX 67108864  /* of forks: two of the largest headers and more */
+#define EVIDENCE_MAX 64              /* forked origins: each is searched for a batch */
+#define HEADER_KEEP_BYTES 262144     /* a header that names 5000 new origins       */
+#define HEADS_BYTES_MAX 1048576      /* one HEADS message: some thousand feeds     */
+#define HEADS_VERIFY_MAX 64          /* signatures checked for one of them: some 5 ms */
+#define HEADS_SEEN_MAX 64            /* headers that wait for their contradiction  */
+#define HISTORIES_MAX 4              /* of one origin that a voucher chooses from  */
+#define VOUCH_ORIGINS_MAX 4          /* frozen origins that one voucher lets in at once: their
+                                      * histories together are 256 choices         */
+#define PROVING_MAX 64               /* headers to be compared with the store      */
 #define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
 #define PROOF_US 60000000            /* between proofs of an equal state to one peer */
 #define PROOF_BYTES_MAX 33554432     /* of memory in use: above, hashing would stop the loop */

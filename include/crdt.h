@@ -515,6 +515,14 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_read_header(
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_check(struct crdt_document *document,
     const struct crdt_batch *batch, struct crdt_dot *ret_missing);
 
+/* The same as though the feeds in `assumed` stood where these say: tells whose
+ * history a batch names that waits for it. `ret_named`, as many, set with OK: how
+ * much of each it names. A seq above that hides the head and so lets any pass. */
+CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_check_after(
+    struct crdt_document *document, const struct crdt_batch *batch,
+    const struct crdt_feed *assumed, uint64_t *ret_named, size_t count,
+    struct crdt_dot *ret_missing);
+
 /* Reads a summary into `dots`, sorted by origin, each with its seq. LIMIT when
  * there are more than `capacity`; `ret_count` is their number. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_summary_read(struct crdt_bytes summary,

@@ -43,6 +43,10 @@ struct command_environment {
     /* Appends the JSON of CRDT.STATUS, and the lines of INFO's crdt section. */
     enum crdt_status (*status_json)(void *context, struct crdt_buffer *ret_json);
     enum crdt_status (*status_info)(void *context, struct crdt_buffer *ret_lines);
+    /* Appends the JSON of CRDT.FORKS; takes the freeze off an origin, NOT_FOUND when
+     * there is none. */
+    enum crdt_status (*forks_json)(void *context, struct crdt_buffer *ret_json);
+    enum crdt_status (*unfreeze)(void *context, const struct crdt_origin *origin);
     void *status_context;
     /* Closes the open batch and hands it to the store; gets status_context.
      * CRDT.DIGEST needs it, for a digest seals, and so does a write for which

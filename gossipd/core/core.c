@@ -83,6 +83,14 @@ struct peer *core_peer_by_link(struct core *core, uint64_t link)
     return NULL;
 }
 
+const char *core_member_name(struct core *core, const uint8_t key[static CRDT_KEY_BYTES])
+{
+    if (memcmp(core->options.key, key, CRDT_KEY_BYTES) == 0)
+        return core->options.name;
+    const struct peer *peer = core_peer_by_key(core, key);
+    return peer == NULL ? NULL : peer->member->name;
+}
+
 /* ---- Opening and closing ------------------------------------------------- */
 
 bool core_is_running(const struct core *core)
@@ -145,6 +153,8 @@ static void open_parts(struct core *core)
     pending_init(&core->pending, memory, PENDING_BYTES_MAX);
     clients_init(&core->clients, memory);
     vector_init(&core->claims, memory);
+    headers_init(&core->headers, memory);
+    proofs_init(&core->proofs, memory);
     vector_init(&core->settled, memory);
     vector_init(&core->floor, memory);
     vector_init(&core->newest_context, memory);
@@ -195,6 +205,7 @@ void core_close(struct core *core)
     memory_free(&memory, core->peers, core->options.peer_count * sizeof *core->peers);
     clients_close(&core->clients);
     receive_close(core);
+    forks_close(core);
     pending_close(&core->pending);
     journal_close(&core->journal);
     vector_close(&core->claims);
@@ -310,6 +321,9 @@ static void dispatch(struct core *core, const struct core_input *input)
     case CORE_REPLAY:
         replay(core, input);
         break;
+    case CORE_REPLAY_EVIDENCE:
+        forks_replay(core, input->bytes);
+        break;
     case CORE_SERVE:
         serve(core);
         break;
@@ -338,7 +352,8 @@ static void dispatch(struct core *core, const struct core_input *input)
         own_store_failed(core, input->number, input->reason);
         break;
     case CORE_FETCHED:
-        serve_fetched(core, input);
+        if (!forks_fetched(core, input))
+            serve_fetched(core, input);
         break;
     case CORE_VERIFIED:
         if (!join_verified(core, input->number, input->is_ok))
@@ -385,6 +400,8 @@ void core_step(struct core *core, const struct core_input *input, struct core_ou
     outputs_reset(&core->outputs);
     dispatch(core, input);
     begin_serving_if_due(core);
+    freeze_go_on(core);
+    forks_go_on(core);
     join_go_on(core);
     snapshots_go_on(core);
     drop_go_on(core);

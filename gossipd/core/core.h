@@ -97,6 +97,7 @@ enum core_input_kind {
                         * every REPLAY; whether it was taken, core_has_snapshot() says */
     CORE_REPLAY,       /* a stored batch, in order of application, before SERVE    */
     CORE_REPLAY_STAGED, /* `snapshot`: of a peer, `number` parts of it are staged here */
+    CORE_REPLAY_EVIDENCE, /* `bytes`: as a STORE_EVIDENCE had them, before SERVE   */
     CORE_SERVE,        /* replay is over: links and commands may come             */
     CORE_TICK,         /* core_deadline_us() has come                              */
     CORE_FRAME,        /* a whole message came on a link                           */
@@ -150,6 +151,8 @@ struct core_input {
 enum core_output_kind {
     CORE_STORE,      /* append a batch; report STORED(number) when durable         */
     CORE_STORE_MARK, /* set a mark in the store, in the same order and numbering   */
+    CORE_STORE_EVIDENCE, /* keep `bytes`, wire/evidence.h, in the place of what is kept of
+                      * `origin`; no bytes: forget that. Order and numbering likewise */
     CORE_FETCH,      /* read batches of a feed                                     */
     CORE_VERIFY,     /* check a signature                                          */
     CORE_SEND,       /* a message to a link, in order                              */
@@ -230,7 +233,7 @@ struct core_drop_head {
 
 struct core_output {
     enum core_output_kind kind;
-    uint64_t number;          /* STORE, STORE_MARK: 1, 2, 3 ...; of questions: their id */
+    uint64_t number;          /* STORE and its kin: 1, 2, 3 ...; of questions: their id */
     uint64_t link;            /* SEND, CLOSE_LINK                                  */
     uint64_t client;          /* REPLY, CLOSE_CLIENT, BACKUP                       */
     size_t peer;              /* CONNECT: index into options.peers                 */
@@ -251,7 +254,7 @@ struct core_output {
     const char *path;         /* BACKUP: absolute                                  */
     uint8_t key[CRDT_KEY_BYTES];                  /* VERIFY                        */
     uint8_t signature[CORE_SIGNATURE_BYTES];      /* STORE, VERIFY                 */
-    struct crdt_origin origin;                    /* STORE: facts about the batch, */
+    struct crdt_origin origin;                    /* STORE_EVIDENCE; STORE: facts, */
     uint64_t first_seq, last_seq;                 /* for the store's columns       */
     uint64_t wall_ms;
     uint8_t previous[CRDT_HASH_BYTES];

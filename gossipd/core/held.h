@@ -21,6 +21,9 @@ struct held {
     bool is_sent;             /* own: has been offered to the links                 */
     bool is_joined;           /* merged into the document that a join brought, too  */
     bool is_mark;             /* no batch, but a mark for the store:                */
+    bool is_evidence;         /* a mark: evidence of a fork in its bytes            */
+    bool is_vouched;          /* of a frozen origin, and let in                     */
+    bool is_header;           /* no batch, but its header alone                     */
     enum core_mark mark;
     uint64_t value;
 };

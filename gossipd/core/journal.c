@@ -50,6 +50,12 @@ void journal_append(struct journal *journal, struct held *held)
 static void describe(struct core_output *output, const struct held *held)
 {
     output->number = held->number;
+    if (held->is_evidence) {
+        output->bytes = held->batch.bytes;
+        output->origin = held->batch.origin;
+        output->wall_ms = held->wall_ms;
+        return;
+    }
     if (held->is_mark) {
         output->mark = held->mark;
         output->value = held->value;
@@ -70,8 +76,9 @@ static void put_out(struct journal *journal, struct outputs *outputs)
     for (; journal->waiting != NULL; journal->waiting = journal->waiting->next) {
         struct held *held = journal->waiting;
         assert(held->number == 0);
-        struct core_output *output =
-            outputs_add(outputs, held->is_mark ? CORE_STORE_MARK : CORE_STORE);
+        enum core_output_kind kind = held->is_evidence ? CORE_STORE_EVIDENCE
+            : held->is_mark ? CORE_STORE_MARK : CORE_STORE;
+        struct core_output *output = outputs_add(outputs, kind);
         if (output == NULL)
             return;
         held->number = ++journal->newest_number;

@@ -63,6 +63,7 @@ void links_up(struct core *core, const struct core_input *input)
     peer_link_up(peer, input->link, input->is_initiator, core->now_us);
     announce(core, peer, true);
     sync_summarize(core, peer, false);
+    peer->owes_proofs = true;
 }
 
 void links_down(struct core *core, uint64_t link)

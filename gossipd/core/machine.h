@@ -1,16 +1,20 @@
 /* The inside of the core, for the files that make the decisions.
  *
  * Two kinds of files stand in this folder. Parts (outputs, vector, held,
- * journal, pending, peer, clients, fields) hold one thing each and know nothing
- * of one another but held, outputs and vector. Deciders (core, own, generation,
- * receive, links, sync, serve, perform, snapshots, drop, offer, join, swap, status)
- * see all parts through this header and are called by core.c or by one another:
+ * journal, pending, peer, clients, fields, headers, proofs) hold one thing each
+ * and know nothing of one another but held, outputs and vector. Deciders (core,
+ * own, generation, receive, forks, freeze, vouch, links, sync, serve, perform,
+ * snapshots, drop, offer, join, swap, status) see all parts through this header and
+ * are called by core.c or by one another:
  *
  *     core      dispatches inputs; time
  *     perform   a client's command and its reply
  *     own       closing, signing, sending own batches; what is durable; stopping
  *     generation  under which number own batches go (invariant I1)
  *     receive   a peer's batch: checked, verified, applied or pending
+ *     forks     who signed two histories: found, proved, told
+ *     freeze    what follows for such an origin
+ *     vouch     what is still taken of it
  *     links     who is linked; heartbeats; dialling
  *     sync      the words on a link: compare, summary, acknowledgement
  *     serve     what a peer lacks is sent to it
@@ -28,11 +32,13 @@
 #include "gossipd/core/commands.h"
 #include "gossipd/core/core.h"
 #include "gossipd/core/fields.h"
+#include "gossipd/core/headers.h"
 #include "gossipd/core/held.h"
 #include "gossipd/core/journal.h"
 #include "gossipd/core/outputs.h"
 #include "gossipd/core/peer.h"
 #include "gossipd/core/pending.h"
+#include "gossipd/core/proofs.h"
 #include "gossipd/core/status.h"
 #include "gossipd/core/vector.h"
 #include "gossipd/limits.h"
@@ -155,14 +161,23 @@ struct core {
     struct held *verifying_last;
     size_t verifying_bytes;
     uint64_t newest_verify_id;
-    struct held *evidence;           /* of forks, newest first                      */
-    size_t evidence_count;
-    size_t evidence_bytes;
-    uint64_t forks;                  /* ever                                        */
     uint64_t clocks_ahead;           /* batches with a stamp far ahead, ever        */
     uint64_t clock_ahead_us;         /* of the last event about that                */
-    uint64_t forked_us;              /* last alarm from a comparison                */
     uint64_t lesser_batches;         /* by members back with less than acknowledged */
+
+    /* forks, freeze */
+    struct headers headers;
+    struct proofs proofs;
+    struct held *proving;            /* headers to be compared with the store, oldest first */
+    size_t proving_count;
+    struct held *seen;               /* that contradict nothing yet, newest first   */
+    size_t seen_count;
+    uint64_t forks_fetch_id;         /* that is awaited; 0: none                    */
+    bool is_collecting;              /* it is for a header that HEADS lack          */
+    size_t collect_index;            /* of the feed to look at next                 */
+    bool has_vouched;                /* more of a frozen origin may be applied      */
+    uint64_t forks;                  /* ever                                        */
+    uint64_t forked_us;              /* last alarm without a proof                  */
 
     /* snapshots */
     bool has_snapshot;               /* the last REPLAY_SNAPSHOT was taken           */
@@ -238,6 +253,8 @@ void core_changed(struct core *core);
 /* The peer of that key, or of that link; NULL when there is none. */
 struct peer *core_peer_by_key(struct core *core, const uint8_t key[static CRDT_KEY_BYTES]);
 struct peer *core_peer_by_link(struct core *core, uint64_t link);
+/* The name of the member with that key, this node included; NULL: not a member. */
+const char *core_member_name(struct core *core, const uint8_t key[static CRDT_KEY_BYTES]);
 
 /* ---- own.c ---- */
 
@@ -273,15 +290,52 @@ bool generation_is_confirmed(const struct core *core);
 
 void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes,
     const uint8_t signature[static CORE_SIGNATURE_BYTES]);
+/* A header without its batch: its signature is checked, then forks_verified(). */
+void receive_header(struct core *core, struct peer *peer, const struct tip *tip);
 void receive_verified(struct core *core, uint64_t id, bool is_ok);
 /* Puts out a VERIFY, numbered newest_verify_id; false when memory is out. */
 bool receive_ask_to_verify(struct core *core, const struct crdt_batch *batch,
     const uint8_t signature[static CORE_SIGNATURE_BYTES]);
-/* Keeps what proves a fork, for people, and raises the alarm. Takes `held` over. */
-void receive_keep_evidence(struct core *core, struct held *held);
-/* Applies what was waiting, as long as anything moves. */
-void receive_retry_pending(struct core *core);
+/* Applies what was waiting and may be applied now. */
+void receive_retry(struct core *core);
 void receive_close(struct core *core);
+
+/* ---- forks.c ---- */
+
+/* A verified batch contradicts what is here. Takes it over. */
+void forks_contradicted(struct core *core, struct held *held);
+/* The signature of a header is good. Takes it over. */
+void forks_verified(struct core *core, struct held *held);
+void forks_take_heads(struct core *core, struct peer *peer, struct crdt_bytes tips);
+/* Shows the peer what is followed here, once in PROOF_US; it will answer likewise. */
+void forks_ask(struct core *core, struct peer *peer);
+/* After each step: tells of proofs, asks the store for what is needed, sends what is owed. */
+void forks_go_on(struct core *core);
+/* False when the answer is somebody else's. */
+bool forks_fetched(struct core *core, const struct core_input *input);
+/* Appends evidence about the origin to the journal; no bytes: what is stored of it
+ * goes. NOMEM. */
+CRDT_MUST_CHECK enum crdt_status forks_store(
+    struct core *core, const struct crdt_origin *origin, struct crdt_bytes evidence);
+void forks_replay(struct core *core, struct crdt_bytes evidence);
+void forks_close(struct core *core);
+
+/* ---- freeze.c ---- */
+
+/* After each step: leaves a forked generation, notes what was applied of others. */
+void freeze_go_on(struct core *core);
+/* True when an origin with this key is frozen. */
+bool freeze_is_member(const struct core *core, const uint8_t key[static CRDT_KEY_BYTES]);
+/* Forgets the evidence about an origin; `context` is the core. NOT_FOUND, NOMEM. */
+CRDT_MUST_CHECK enum crdt_status freeze_lift(
+    void *context, const struct crdt_origin *origin);
+
+/* ---- vouch.c ---- */
+
+/* False for a batch of a frozen origin that nobody vouches for. */
+bool freeze_may_apply(const struct core *core, const struct held *held);
+/* A verified batch waits for others: lets those of frozen origins in that it names. */
+void freeze_vouch(struct core *core, const struct held *held);
 
 /* ---- links.c ---- */
 

@@ -113,6 +113,7 @@ enum crdt_status own_close(struct core *core)
     held->may_go_early = ask_to_go_ahead(core);
     core->closed_us = core->now_us;
     core_changed(core);
+    headers_keep(&core->headers, &held->batch, held->signature);
     snapshots_count(core, held->batch.bytes.size);
     journal_append(&core->journal, held);
     journal_put_out(&core->journal, &core->outputs);
@@ -123,7 +124,7 @@ enum crdt_status own_close(struct core *core)
 /* One thing has become durable. */
 static void handle_stored(struct core *core, struct held *held)
 {
-    if (held->is_mark && held->mark == CORE_MARK_AHEAD) {
+    if (held->is_mark && !held->is_evidence && held->mark == CORE_MARK_AHEAD) {
         if (held->value == 1)
             core->ahead = AHEAD_SET;
         else if (core->ahead == AHEAD_CLEARING)

@@ -36,6 +36,10 @@ struct peer {
     bool must_summarize;      /* owes it a SUMMARY once its batches are verified    */
     size_t verifying_count;   /* its batches whose signature is being checked       */
     uint64_t proof_us;        /* when the state was last proved equal               */
+    uint64_t heads_us;        /* when HEADS were last owed to it, on any link       */
+    size_t heads_index;       /* of the header that the next HEADS begin with       */
+    bool owes_proofs;         /* it is to be told of the proofs of forks            */
+    bool owes_heads;          /* HEADS go to it as soon as all headers are at hand  */
     uint64_t heard_probe;     /* of its last COMPARE                                */
     uint64_t probe;           /* newest one sent                                    */
     uint64_t probe_us;        /* when it was begun                                  */

@@ -128,10 +128,26 @@ bool pending_has(const struct pending *pending, const struct crdt_batch *batch)
     return false;
 }
 
+/* Of histories of a forked origin the one that is vouched for goes first. */
+static void prefer_vouched(struct pending_feed *feed, uint64_t applied)
+{
+    struct held **place = &feed->first;
+    while (*place != NULL && (*place)->batch.first_seq <= applied + 1
+        && !((*place)->is_vouched && (*place)->batch.last_seq > applied))
+        place = &(*place)->next;
+    struct held *held = *place;
+    if (held == NULL || held->batch.first_seq > applied + 1)
+        return;
+    *place = held->next;
+    held->next = feed->first;
+    feed->first = held;
+}
+
 struct held *pending_next(struct pending *pending, size_t index, uint64_t applied)
 {
     assert(index < pending->feed_count);
     struct crdt_origin origin = pending->feeds[index].origin;
+    prefer_vouched(&pending->feeds[index], applied);
     while (is_at(pending, index, &origin)) {
         struct held *first = pending->feeds[index].first;
         if (first->batch.last_seq > applied)

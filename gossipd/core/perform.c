@@ -59,6 +59,8 @@ static struct command_environment environment_of(struct core *core)
         .scan_epoch = core->scan_epoch,
         .status_json = status_json,
         .status_info = status_info,
+        .forks_json = status_forks,
+        .unfreeze = freeze_lift,
         .seal = seal,
         .status_context = core,
     };

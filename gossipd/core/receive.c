@@ -24,24 +24,28 @@ void core_signed_message(const uint8_t cluster_id[static CRDT_HASH_BYTES],
 
 void receive_close(struct core *core)
 {
-    struct held *lists[] = {core->verifying_first, core->evidence};
-    for (size_t index = 0; index < sizeof lists / sizeof *lists; index++) {
-        while (lists[index] != NULL) {
-            struct held *held = lists[index];
-            lists[index] = held->next;
-            held_free(&core->options.memory, held);
-        }
+    while (core->verifying_first != NULL) {
+        struct held *held = core->verifying_first;
+        core->verifying_first = held->next;
+        held_free(&core->options.memory, held);
     }
 }
 
-static bool is_verifying(const struct core *core, const struct crdt_batch *batch)
+static bool is_verifying(
+    const struct core *core, const struct crdt_batch *batch, bool is_header)
 {
     for (const struct held *held = core->verifying_first; held != NULL; held = held->next) {
-        if (held->batch.last_seq == batch->last_seq
+        if (held->is_header == is_header && held->batch.last_seq == batch->last_seq
             && memcmp(held->batch.head, batch->head, sizeof batch->head) == 0)
             return true;
     }
     return false;
+}
+
+static bool contradicts(const struct core *core, const struct crdt_batch *batch)
+{
+    struct crdt_dot missing;
+    return crdt_batch_check(core->document, batch, &missing) == CRDT_ERR_FORK;
 }
 
 /* Who sends a batch has it. Without memory for that, its summary will say so. */
@@ -51,27 +55,34 @@ static void note_sender(struct core *core, struct peer *peer, const struct crdt_
         core_refuse(core, REFUSED_MEMORY, peer);
 }
 
+/* True when there is room for one more whose signature is being checked. */
+static bool has_room(struct core *core, struct peer *peer, size_t size)
+{
+    if (core->verifying_bytes + size <= VERIFYING_BYTES_MAX
+        && core->journal.bytes + size <= JOURNAL_BYTES_MAX)
+        return true;
+    core_refuse(core, REFUSED_FULL, peer);
+    return false;
+}
+
 /* True when the batch is worth the work of checking its signature. */
 static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_batch *batch)
 {
-    bool is_own = memcmp(batch->origin.key, core->options.key, CRDT_KEY_BYTES) == 0;
-    if (!is_own && core_peer_by_key(core, batch->origin.key) == NULL) {
+    if (core_member_name(core, batch->origin.key) == NULL) {
         core_refuse(core, REFUSED_ORIGIN, peer);
         return false;
     }
-    if (batch->last_seq <= crdt_applied(core->document, &batch->origin)) {
+    bool is_frozen = proofs_frozen(&core->proofs, &batch->origin) != NULL;
+    bool is_known = batch->last_seq <= crdt_applied(core->document, &batch->origin);
+    bool is_fork = (is_known || is_frozen) && contradicts(core, batch);
+    if (is_known && !is_fork)
         note_sender(core, peer, batch);
+    /* Of what is proved already no more is needed. */
+    if ((is_known && !is_fork) || (is_frozen && is_fork))
         return false;
-    }
-    if (pending_has(&core->pending, batch) || is_verifying(core, batch))
+    if (pending_has(&core->pending, batch) || is_verifying(core, batch, false))
         return false;
-    size_t size = batch->bytes.size;
-    if (core->verifying_bytes + size > VERIFYING_BYTES_MAX
-        || core->journal.bytes + size > JOURNAL_BYTES_MAX) {
-        core_refuse(core, REFUSED_FULL, peer);
-        return false;
-    }
-    return true;
+    return has_room(core, peer, batch->bytes.size);
 }
 
 bool receive_ask_to_verify(struct core *core, const struct crdt_batch *batch,
@@ -95,13 +106,14 @@ bool receive_ask_to_verify(struct core *core, const struct crdt_batch *batch,
 
 /* Keeps a copy of the batch until its signature is checked. */
 static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *batch,
-    const uint8_t signature[static CORE_SIGNATURE_BYTES])
+    const uint8_t signature[static CORE_SIGNATURE_BYTES], bool is_header)
 {
     struct held *held = held_new(&core->options.memory, batch->bytes.size);
     if (held == NULL)
         return false;
     held_fill(held, batch);
     memcpy(held->signature, signature, sizeof held->signature);
+    held->is_header = is_header;
     held->link = peer->link;
     if (!receive_ask_to_verify(core, batch, signature)) {
         held_free(&core->options.memory, held);
@@ -136,29 +148,18 @@ void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes
     }
     if (!is_wanted(core, peer, &batch))
         return;
-    if (!hold(core, peer, &batch, signature))
+    if (!hold(core, peer, &batch, signature, false))
         core_refuse(core, REFUSED_MEMORY, peer);
 }
 
-void receive_keep_evidence(struct core *core, struct held *held)
+void receive_header(struct core *core, struct peer *peer, const struct tip *tip)
 {
-    struct fields fields = {0};
-    fields_hex(&fields, "origin", held->batch.origin.key, CRDT_KEY_BYTES);
-    fields_hex64(&fields, "generation", held->batch.origin.generation);
-    fields_number(&fields, "first_seq", held->batch.first_seq);
-    fields_hex(&fields, "head", held->batch.head, CRDT_HASH_BYTES);
-    core->forks++;
-    core_event(core, CORE_EVENT_FORK, CORE_ALARM, &fields);
-    size_t size = held->batch.bytes.size;
-    if (core->evidence_count == EVIDENCE_MAX
-        || core->evidence_bytes + size > EVIDENCE_BYTES_MAX) {
-        held_free(&core->options.memory, held);
+    struct crdt_batch batch = tip->batch;
+    batch.bytes = batch.header;
+    if (is_verifying(core, &batch, true) || !has_room(core, peer, batch.bytes.size))
         return;
-    }
-    held->next = core->evidence;
-    core->evidence = held;
-    core->evidence_count++;
-    core->evidence_bytes += size;
+    if (!hold(core, peer, &batch, tip->signature, true))
+        core_refuse(core, REFUSED_MEMORY, peer);
 }
 
 /* A stamp from far ahead is accepted in its place, counted and told of: local
@@ -206,6 +207,7 @@ static enum crdt_status apply(struct core *core, struct held *held)
         return status;
     }
     watch_clock(core, held, seen_ms);
+    headers_keep(&core->headers, &held->batch, held->signature);
     watch_lesser(core, &held->batch.origin);
     held->wall_ms = core->wall_ms;
     core_changed(core);
@@ -229,10 +231,12 @@ static enum crdt_status admit(struct core *core, struct held *held)
         if (status == CRDT_OK)
             status = crdt_batch_check(core->document, &held->batch, &missing);
     }
+    if (status == CRDT_OK && !freeze_may_apply(core, held))
+        status = CRDT_ERR_GAP;
     if (status == CRDT_ERR_GAP)
         return status;
     if (status == CRDT_ERR_FORK) {
-        receive_keep_evidence(core, held);
+        forks_contradicted(core, held);
         return status;
     }
     if (status == CRDT_OK)
@@ -251,7 +255,11 @@ static bool try_pending(struct core *core, size_t index)
     if (held == NULL)
         return false;
     struct crdt_dot missing;
-    if (crdt_batch_check(core->document, &held->batch, &missing) == CRDT_ERR_GAP)
+    enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
+    if (status == CRDT_ERR_GAP)
+        freeze_vouch(core, held);
+    if (status == CRDT_ERR_GAP
+        || (status == CRDT_OK && !freeze_may_apply(core, held)))
         return false;
     held = pending_take(&core->pending, index);
     if (admit(core, held) == CRDT_ERR_GAP)
@@ -259,12 +267,14 @@ static bool try_pending(struct core *core, size_t index)
     return true;
 }
 
-/* Each move takes at least one batch out of a bounded buffer. */
-void receive_retry_pending(struct core *core)
+/* As long as anything moves: each move takes at least one batch out of a bounded
+ * buffer, or lets one be applied. */
+void receive_retry(struct core *core)
 {
     bool has_moved = true;
-    while (has_moved) {
+    while (has_moved || core->has_vouched) {
         has_moved = false;
+        core->has_vouched = false;
         size_t index = 0;
         while (index < core->pending.feed_count) {
             size_t count_before = core->pending.feed_count;
@@ -313,13 +323,16 @@ void receive_verified(struct core *core, uint64_t id, bool is_ok)
             links_close(core, peer);
         return;
     }
-    if (peer != NULL)
+    if (peer != NULL && !held->is_header)
         note_sender(core, peer, &held->batch);
-    if (held->batch.last_seq <= crdt_applied(core->document, &held->batch.origin))
+    if (held->is_header)
+        forks_verified(core, held);
+    else if (held->batch.last_seq <= crdt_applied(core->document, &held->batch.origin)
+        && !contradicts(core, &held->batch))
         held_free(&core->options.memory, held);
     else if (admit(core, held) == CRDT_ERR_GAP)
         pending_add(&core->pending, held);
-    receive_retry_pending(core);
+    receive_retry(core);
     if (peer != NULL)
         sync_caught_up(core, peer);
 }

@@ -94,8 +94,11 @@ static enum crdt_status take_tips(struct core *core, struct crdt_bytes tips)
         return status;
     struct tips_walk walk = tips_begin(tips);
     struct tip tip;
-    while (status == CRDT_OK && tips_next(&walk, &tip))
+    while (status == CRDT_OK && tips_next(&walk, &tip)) {
+        /* Their batches may be dropped from now on. */
+        headers_keep(&core->headers, &tip.batch, tip.signature);
         status = vector_set(&core->newest_context, &tip.batch.origin, tip.batch.last_seq);
+    }
     return status;
 }
 

@@ -68,6 +68,13 @@ static json_t *member_json(const char *name, const char *state, uint64_t missing
         "since_ms", (json_int_t)since_ms, "blocks_log", is_blocking);
 }
 
+/* Says so when an origin of the member is frozen. */
+static bool mark_frozen(const struct core *core, const uint8_t *key, json_t *member)
+{
+    return !freeze_is_member(core, key)
+        || json_object_set_new(member, "frozen", json_true()) == 0;
+}
+
 static json_t *members_json(const struct core *core)
 {
     json_t *members = json_array();
@@ -75,13 +82,15 @@ static json_t *members_json(const struct core *core)
         core->options.name, "up", 0, 0, (core->now_us - core->started_us) / 1000, false);
     /* jansson refuses NULL and frees what it took, so that only the whole needs
      * to be looked at. */
-    bool is_ok = json_object_set_new(self, "self", json_true()) == 0;
+    bool is_ok = json_object_set_new(self, "self", json_true()) == 0
+        && mark_frozen(core, core->options.key, self);
     is_ok = json_array_append_new(members, self) == 0 && is_ok;
     for (size_t index = 0; index < core->options.peer_count; index++) {
         const struct peer *peer = &core->peers[index];
         json_t *member = member_json(peer->member->name, state_name(peer->state),
             peer_missing_here(peer, core->document), peer_missing_there(peer, core->document),
             (core->now_us - peer->since_us) / 1000, drop_is_blocked_by(core, peer));
+        is_ok = mark_frozen(core, peer->member->key, member) && is_ok;
         is_ok = json_array_append_new(members, member) == 0 && is_ok;
     }
     if (is_ok)
@@ -90,19 +99,36 @@ static json_t *members_json(const struct core *core)
     return NULL;
 }
 
-static void digest_hex(const struct core *core, char ret_hex[static 4 * CRDT_HASH_BYTES + 1])
+static void write_hex(const uint8_t *bytes, size_t count, char *ret_hex)
 {
     static const char digits[] = "0123456789abcdef";
+    for (size_t index = 0; index < count; index++) {
+        ret_hex[2 * index] = digits[bytes[index] >> 4];
+        ret_hex[2 * index + 1] = digits[bytes[index] & 15];
+    }
+    ret_hex[2 * count] = '\0';
+}
+
+static void digest_hex(const struct core *core, char ret_hex[static 4 * CRDT_HASH_BYTES + 1])
+{
     uint8_t both[2 * CRDT_HASH_BYTES] = {0};
     if (core->digest_version == core->version) {
         memcpy(both, core->digest.context, CRDT_HASH_BYTES);
         memcpy(both + CRDT_HASH_BYTES, core->digest.heads, CRDT_HASH_BYTES);
     }
-    for (size_t index = 0; index < sizeof both; index++) {
-        ret_hex[2 * index] = digits[both[index] >> 4];
-        ret_hex[2 * index + 1] = digits[both[index] & 15];
-    }
-    ret_hex[2 * sizeof both] = '\0';
+    write_hex(both, sizeof both, ret_hex);
+}
+
+/* Appends the text of `json`, NULL for lack of memory, and frees it. */
+static enum crdt_status dump(json_t *json, struct crdt_buffer *ret_json)
+{
+    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    if (text == NULL)
+        return CRDT_ERR_NOMEM;
+    enum crdt_status status = crdt_buffer_append(ret_json, text, strlen(text));
+    free(text);
+    return status;
 }
 
 enum crdt_status status_json(void *context, struct crdt_buffer *ret_json)
@@ -119,13 +145,42 @@ enum crdt_status status_json(void *context, struct crdt_buffer *ret_json)
     json_t *status = json_pack("{s:b, s:s, s:I, s:s, s:o}", "converged", is_converged(core),
         "digest", digest, "lag_ms", (json_int_t)lag_ms(core), "generation",
         generation.data + 1, "members", members_json(core));
-    char *text = status == NULL ? NULL : json_dumps(status, JSON_COMPACT);
-    json_decref(status);
-    if (text == NULL)
-        return CRDT_ERR_NOMEM;
-    enum crdt_status result = crdt_buffer_append(ret_json, text, strlen(text));
-    free(text);
-    return result;
+    return dump(status, ret_json);
+}
+
+static json_t *fork_json(struct core *core, const struct proof *proof)
+{
+    const struct evidence *evidence = &proof->evidence;
+    char origin[2 * CRDT_KEY_BYTES + 1];
+    char head_a[2 * CRDT_HASH_BYTES + 1];
+    char head_b[2 * CRDT_HASH_BYTES + 1] = "";
+    struct fields generation = {0};
+    const char *member = core_member_name(core, proof->origin.key);
+    write_hex(proof->origin.key, CRDT_KEY_BYTES, origin);
+    fields_hex64(&generation, "", proof->origin.generation);
+    write_hex(evidence->here.batch.head, CRDT_HASH_BYTES, head_a);
+    if (evidence->is_proof)
+        write_hex(evidence->other.batch.head, CRDT_HASH_BYTES, head_b);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:b, s:o}", "origin", origin,
+        "generation", generation.data + 1, "seq", (json_int_t)evidence_seq(evidence),
+        "head_a", head_a, "head_b", head_b, "found_ms", (json_int_t)evidence->found_ms,
+        "frozen", evidence->is_proof, "member",
+        member == NULL ? json_null() : text_or_unknown(member));
+}
+
+enum crdt_status status_forks(void *context, struct crdt_buffer *ret_json)
+{
+    struct core *core = context;
+    json_t *forks = json_array();
+    bool is_ok = forks != NULL;
+    for (size_t index = 0; index < core->proofs.count; index++)
+        is_ok = json_array_append_new(forks, fork_json(core, &core->proofs.items[index])) == 0
+            && is_ok;
+    if (!is_ok) {
+        json_decref(forks);
+        forks = NULL;
+    }
+    return dump(forks, ret_json);
 }
 
 static uint64_t refusals(const struct core *core)
@@ -220,6 +275,7 @@ enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines)
     write_log_and_joins(&lines, core);
     lines_field_number(&lines, "crdt_refused", refusals(core));
     lines_field_number(&lines, "crdt_forks", core->forks);
+    lines_field_number(&lines, "crdt_frozen", proofs_frozen_count(&core->proofs));
     lines_field_number(&lines, "crdt_clocks_ahead", core->clocks_ahead);
     lines_field_number(&lines, "crdt_lesser_batches", core->lesser_batches);
     return lines.status;

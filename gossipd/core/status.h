@@ -16,6 +16,17 @@
  *                 the other not; since_ms, for how long it is in that state;
  *                 blocks_log, true when batches are kept because it has not
  *                 acknowledged what the newest durable snapshot has
+ *                 frozen, only when true: one of its origins has forked
+ *
+ * The JSON of CRDT.FORKS: an array of
+ *
+ *     origin, generation   of the feed, in hexadecimal digits
+ *     seq                  where its two histories part, as far as is proved
+ *     head_a, head_b       hash of a batch here, and of one of the other history;
+ *                          the latter is empty while nothing is proved
+ *     found_ms             since 1970
+ *     frozen               whether it is proved, and so the feed frozen
+ *     member               name of its member; null: none any more
  */
 #ifndef GOSSIPD_CORE_STATUS_H
 #define GOSSIPD_CORE_STATUS_H
@@ -25,5 +36,7 @@
 /* For the environment of commands; `context` is the core. */
 enum crdt_status status_json(void *context, struct crdt_buffer *ret_json);
 enum crdt_status status_info(void *context, struct crdt_buffer *ret_lines);
+/* The JSON of CRDT.FORKS. */
+enum crdt_status status_forks(void *context, struct crdt_buffer *ret_json);
 
 #endif

@@ -170,7 +170,7 @@ static enum crdt_status keep_evidence(struct core *core, const struct held *held
     if (copy == NULL)
         return CRDT_ERR_NOMEM;
     held_fill(copy, &held->batch);
-    receive_keep_evidence(core, copy);
+    forks_contradicted(core, copy);
     return CRDT_OK;
 }
 
@@ -253,7 +253,7 @@ static void swap(struct core *core, struct core_output *discard)
     core_changed(core);
     tell(core, "joined", CORE_INFO, NULL);
     join_end(core);
-    receive_retry_pending(core);
+    receive_retry(core);
     for (size_t index = 0; index < core->options.peer_count; index++) {
         if (core->peers[index].link != 0)
             sync_summarize(core, &core->peers[index], false);

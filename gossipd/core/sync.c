@@ -121,7 +121,8 @@ static enum crdt_status write_held(struct core *core)
         const struct crdt_origin *origin = &core->pending.feeds[index].origin;
         uint64_t applied = crdt_applied(core->document, origin);
         uint64_t reach = pending_reach(&core->pending, index, applied);
-        if (reach <= applied)
+        /* Of a frozen origin another history may be needed than the one that waits. */
+        if (reach <= applied || proofs_frozen(&core->proofs, origin) != NULL)
             continue;
         enum crdt_status status = vector_set(held, origin, reach);
         if (status != CRDT_OK)
@@ -213,7 +214,8 @@ static void check_proof(struct core *core, struct peer *peer, const struct messa
 /* The same seqs with other heads: somewhere one origin has two histories. */
 static void tell_fork(struct core *core, const struct peer *peer)
 {
-    if (core->forked_us != 0 && core->now_us - core->forked_us < PROOF_US)
+    bool is_known = proofs_frozen_count(&core->proofs) > 0;
+    if (is_known || (core->forked_us != 0 && core->now_us - core->forked_us < PROOF_US))
         return;
     core->forked_us = core->now_us;
     struct fields fields = {0};
@@ -228,8 +230,10 @@ static bool is_word_equal(struct core *core, struct peer *peer)
 {
     bool is_context_equal = memcmp(peer->context, core->digest.context, CRDT_HASH_BYTES) == 0;
     bool are_heads_equal = memcmp(peer->heads, core->digest.heads, CRDT_HASH_BYTES) == 0;
-    if (is_context_equal && !are_heads_equal)
+    if (is_context_equal && !are_heads_equal) {
         tell_fork(core, peer);
+        forks_ask(core, peer);
+    }
     return is_context_equal && are_heads_equal;
 }
 
@@ -380,6 +384,9 @@ void sync_frame(struct core *core, const struct core_input *input)
         break;
     case MESSAGE_PART:
         join_take_part(core, peer, &message.as.part);
+        break;
+    case MESSAGE_HEADS:
+        forks_take_heads(core, peer, message.as.heads.tips);
         break;
     }
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/clock.h"
+#include "gossipd/host/database_evidence.h"
 #include "gossipd/host/database_floor.h"
 #include "gossipd/host/database_snapshot.h"
 #include "gossipd/host/database_stage.h"
@@ -181,6 +182,12 @@ static void replay_staged(struct loop *loop, struct sqlite3 *handle)
     crdt_buffer_close(&stage.tips);
 }
 
+static void replay_evidence(void *context, struct crdt_bytes evidence)
+{
+    struct core_input input = {.kind = CORE_REPLAY_EVIDENCE, .bytes = evidence};
+    loop_step(context, &input);
+}
+
 /* Starts the core on the newest snapshot. When that cannot be used and every batch
  * is still there, a core that has not seen it replays them all: that costs time,
  * nothing else. `ret_place`: of the last batch that needs no replay. */
@@ -223,6 +230,7 @@ static bool replay_all(struct loop *loop, struct database *database,
     uint64_t begun_us = clock_monotonic_us();
     int64_t place = 0;
     if (!core_begin(loop, handle, facts, &place, failure) ||
+        !database_evidence_replay(handle, replay_evidence, loop, failure) ||
         !database_replay(database, place, replay, &replayed, failure)) {
         return false;
     }

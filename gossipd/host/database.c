@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gossipd/host/database_evidence.h"
 #include "gossipd/host/database_floor.h"
 #include "gossipd/host/database_mark.h"
 #include "gossipd/host/database_snapshot.h"
@@ -190,7 +191,8 @@ static bool open_schema(struct database *database, const char *path, const char 
     }
     return (database_snapshot_open(database->handle) &&
                database_floor_open(database->handle) && database_stage_open(database->handle) &&
-               prepare(database) && count_log(database)) ||
+               database_evidence_open(database->handle) && prepare(database) &&
+               count_log(database)) ||
         say_sqlite(database, "the store has an unknown schema", failure);
 }
 
@@ -349,6 +351,9 @@ static bool insert(struct database *database, const struct row *row)
     if (row->snapshot != 0) {
         return database_snapshot_begin(database->handle, row->snapshot, database->newest_place,
             database->log_bytes_next);
+    }
+    if (row->is_evidence) {
+        return database_evidence_set(database->handle, row);
     }
     if (row->is_mark) {
         return mark_set_int(database->handle, mark_name(row->mark), row->value);

@@ -113,6 +113,7 @@ void effect_of(struct loop *loop, const struct core_output *output)
     switch (output->kind) {
     case CORE_STORE: store(loop, output); break;
     case CORE_STORE_MARK: store(loop, output); break;
+    case CORE_STORE_EVIDENCE: store(loop, output); break;
     case CORE_FETCH: fetch(loop, output); break;
     case CORE_VERIFY: verify(loop, output); break;
     case CORE_SEND: mesh_send(loop, output->link, output->is_bulk, output->bytes); break;

@@ -22,7 +22,8 @@ struct row *row_new(const struct crdt_memory *memory, const struct core_output *
         row->snapshot = output->number;
         row->number = output->value;
     }
-    row->is_mark = output->kind == CORE_STORE_MARK;
+    row->is_evidence = output->kind == CORE_STORE_EVIDENCE;
+    row->is_mark = output->kind == CORE_STORE_MARK || row->is_evidence;
     row->mark = output->mark;
     row->value = output->value;
     row->durability = durability;

@@ -11,6 +11,7 @@ struct row {
     uint64_t snapshot;        /* not 0: no batch, but where this snapshot stands,
                                * behind STORE `number`                           */
     bool is_mark;
+    bool is_evidence;         /* a mark: evidence of a fork, or none, in `batch`    */
     enum core_mark mark;
     uint64_t value;           /* of the mark                                    */
     enum core_durability durability; /* what STORED(number) has to mean         */

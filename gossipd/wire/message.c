@@ -110,6 +110,8 @@ static enum crdt_status read_body(struct crdt_bytes *input, struct message *ret)
         return read_ask(input, &ret->as.ask);
     case MESSAGE_PART:
         return read_part(input, &ret->as.part);
+    case MESSAGE_HEADS:
+        return crdt_read_bytes(input, MESSAGE_BYTES_MAX, &ret->as.heads.tips);
     }
     return CRDT_ERR_MALFORMED;
 }
@@ -119,7 +121,7 @@ enum crdt_status message_read(struct crdt_bytes bytes, struct message *ret_messa
     if (bytes.size > MESSAGE_BYTES_MAX)
         return CRDT_ERR_MALFORMED;
     uint64_t kind;
-    enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_PART, &kind);
+    enum crdt_status status = crdt_read_uint(&bytes, MESSAGE_HEADS, &kind);
     if (status != CRDT_OK)
         return status;
     struct message message = {.kind = (enum message_kind)kind};
@@ -226,6 +228,8 @@ static enum crdt_status write_body(struct crdt_buffer *buffer, const struct mess
         return write_ask(buffer, &message->as.ask);
     case MESSAGE_PART:
         return write_part(buffer, &message->as.part);
+    case MESSAGE_HEADS:
+        return crdt_write_bytes(buffer, message->as.heads.tips);
     }
     assert(false);
     return CRDT_ERR_MALFORMED;

@@ -21,6 +21,7 @@ enum message_kind {
     MESSAGE_OFFER = 5,   /* what you lack was dropped here: take this snapshot instead */
     MESSAGE_ASK = 6,     /* for one part of it                                      */
     MESSAGE_PART = 7,    /* the part, or word that the snapshot is gone             */
+    MESSAGE_HEADS = 8,   /* signed headers that may prove a fork; 5 to 7 are taken   */
 };
 
 struct message_compare {
@@ -68,6 +69,10 @@ struct message_part {
     struct crdt_bytes bytes;
 };
 
+struct message_heads {
+    struct crdt_bytes tips; /* tips.h: not checked by message_read()               */
+};
+
 struct message {
     enum message_kind kind;
     union {
@@ -78,6 +83,7 @@ struct message {
         struct message_offer offer;
         struct message_ask ask;
         struct message_part part;
+        struct message_heads heads;
     } as;
 };
 

@@ -82,6 +82,68 @@ enum crdt_status crdt_batch_check(struct crdt_document *document,
     return status;
 }
 
+/* Exchanges what is assumed of feeds and what stands in the document. */
+static void exchange(
+    struct crdt_document *document, struct crdt_feed *feeds, const size_t *indexes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct crdt_feed_state *state = &document->feeds.items[indexes[i]];
+        struct crdt_feed feed = feeds[i];
+        feeds[i].seq = state->seq;
+        memcpy(feeds[i].head, state->head, CRDT_HASH_BYTES);
+        state->seq = feed.seq;
+        memcpy(state->head, feed.head, CRDT_HASH_BYTES);
+    }
+}
+
+static enum crdt_status check_after(struct crdt_document *document,
+    const struct crdt_header *header, struct crdt_feed *feeds, size_t *indexes,
+    uint64_t *ret_named, size_t count, struct crdt_dot *ret_missing)
+{
+    struct crdt_deps *deps;
+    bool is_known;
+    for (size_t i = 0; i < count; i++) {
+        enum crdt_status status = crdt_feeds_ensure(document, &feeds[i].origin, &indexes[i]);
+        if (status != CRDT_OK)
+            return status;
+    }
+    exchange(document, feeds, indexes, count);
+    enum crdt_status status = crdt_header_check(document, header, &deps, &is_known, ret_missing);
+    exchange(document, feeds, indexes, count);
+    for (size_t i = 0; i < count && status == CRDT_OK; i++)
+        ret_named[i] = crdt_deps_seq(deps, indexes[i]);
+    crdt_deps_free(document, deps);
+    return status;
+}
+
+enum crdt_status crdt_batch_check_after(struct crdt_document *document,
+    const struct crdt_batch *batch, const struct crdt_feed *assumed, uint64_t *ret_named,
+    size_t count, struct crdt_dot *ret_missing)
+{
+    const struct crdt_memory *memory = crdt_memory_of(document);
+    struct crdt_bytes bytes = batch->bytes;
+    struct crdt_header header;
+    enum crdt_status status = crdt_header_read(&bytes, &header);
+    if (status != CRDT_OK)
+        return status;
+    if (count == 0)
+        return crdt_batch_check(document, batch, ret_missing);
+    struct crdt_feed *feeds = crdt_memory_new(memory, count * sizeof *feeds);
+    size_t *indexes = crdt_memory_new(memory, count * sizeof *indexes);
+    size_t journal_count = document->journal.count;
+    status = feeds == NULL || indexes == NULL ? CRDT_ERR_NOMEM : CRDT_OK;
+    if (status == CRDT_OK) {
+        memcpy(feeds, assumed, count * sizeof *feeds);
+        status = check_after(
+            document, &header, feeds, indexes, ret_named, count, ret_missing);
+    }
+    /* A feed that nothing is applied of must not stay. */
+    crdt_journal_undo(document, journal_count);
+    crdt_memory_free(memory, feeds, count * sizeof *feeds);
+    crdt_memory_free(memory, indexes, count * sizeof *indexes);
+    return status;
+}
+
 /* ---- applying a batch ---- */
 
 struct applying {

@@ -143,6 +143,11 @@ static void start(struct pump *pump, size_t index)
         pump_step(pump, index, &input);
     }
     pump_replay_staged(pump, index);
+    if (node->stored_evidence.size > 0) {
+        struct core_input input = {.kind = CORE_REPLAY_EVIDENCE,
+            .bytes = crdt_buffer_bytes(&node->stored_evidence)};
+        pump_step(pump, index, &input);
+    }
     struct core_input serve = {.kind = CORE_SERVE};
     pump_step(pump, index, &serve);
 }
@@ -161,6 +166,8 @@ void pump_open(struct pump *pump, size_t node_count, enum core_durability durabi
         crdt_buffer_init(&node->staged_bytes, NULL);
         crdt_buffer_init(&node->staged_tips, NULL);
         node->build_us = 5000;
+        crdt_buffer_init(&node->evidence, NULL);
+        crdt_buffer_init(&node->stored_evidence, NULL);
         node->options = (struct core_options){
             .memory = test_memory_hook(&node->memory),
             .seed = seed + index,
@@ -208,6 +215,8 @@ void pump_close(struct pump *pump)
         crdt_buffer_close(&node->snapshot_tips);
         crdt_buffer_close(&node->staged_bytes);
         crdt_buffer_close(&node->staged_tips);
+        crdt_buffer_close(&node->evidence);
+        crdt_buffer_close(&node->stored_evidence);
     }
 }
 
@@ -253,6 +262,35 @@ void pump_restart(struct pump *pump, size_t index, size_t row_count)
     node->crash_in = 0;
     memset(node->events, 0, sizeof node->events);
     start(pump, index);
+}
+
+static void copy_rows(struct pump_node *node, const struct pump_node *from)
+{
+    while (node->row_count > 0)
+        pump_row_free(&node->rows[--node->row_count]);
+    node->rows = realloc(node->rows, (from->row_count + 1) * sizeof *node->rows);
+    claim(node->rows != NULL);
+    for (size_t row = 0; row < from->row_count; row++) {
+        void *bytes = malloc(from->rows[row].batch.size);
+        claim(bytes != NULL);
+        memcpy(bytes, from->rows[row].batch.data, from->rows[row].batch.size);
+        node->rows[row] = from->rows[row];
+        node->rows[row].batch.data = bytes;
+    }
+    node->row_count = from->row_count;
+}
+
+void pump_clone(struct pump *pump, size_t index, size_t from)
+{
+    struct pump_node *node = &pump->nodes[index];
+    const struct pump_node *original = &pump->nodes[from];
+    memcpy(node->options.key, original->options.key, CRDT_KEY_BYTES);
+    memcpy(node->options.name, original->options.name, sizeof node->options.name);
+    memcpy(node->peers, original->peers, sizeof node->peers);
+    memcpy(node->stored_marks, original->stored_marks, sizeof node->stored_marks);
+    pump_forget_unstored(node);
+    copy_rows(node, original);
+    pump_restart(pump, index, SIZE_MAX);
 }
 
 void pump_command(struct pump *pump, size_t node, const char *words)

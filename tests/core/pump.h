@@ -8,7 +8,7 @@
 
 #include "tests/support/memory.h"
 
-#define PUMP_NODES_MAX 3
+#define PUMP_NODES_MAX 5
 #define PUMP_FEEDS_MAX 32
 #define PUMP_DROP_ROWS 3    /* in one answer                                      */
 
@@ -43,6 +43,8 @@ struct pump_node {
     uint64_t newest_number;
     uint64_t marks[2];
     uint64_t stored_marks[2];
+    struct crdt_buffer evidence;        /* of one origin at most, as stored         */
+    struct crdt_buffer stored_evidence;
     bool is_store_held;     /* STOREs wait until pump_store()                       */
     bool is_store_failing;
     bool shows_unstored;    /* FETCH gives rows too that are not durable yet        */
@@ -105,6 +107,10 @@ struct pump {
 void pump_open(struct pump *pump, size_t node_count, enum core_durability durability,
     uint64_t seed);
 void pump_close(struct pump *pump);
+
+/* Starts a node as a copy of another's directory, of which it cannot tell that it is
+ * one: key, generation and rows are the same. */
+void pump_clone(struct pump *pump, size_t node, size_t from);
 
 /* One step of one node; its outputs are carried out. */
 void pump_step(struct pump *pump, size_t node, const struct core_input *input);

@@ -73,6 +73,12 @@ void pump_post_bytes(struct pump_input *item, const void *bytes, size_t size)
 
 /* ---- The store ------------------------------------------------------------ */
 
+static void copy_buffer(struct crdt_buffer *to, const struct crdt_buffer *from)
+{
+    crdt_buffer_clear(to);
+    claim(crdt_buffer_append(to, from->data, from->size) == CRDT_OK);
+}
+
 void pump_store(struct pump *pump, size_t index)
 {
     struct pump_node *node = &pump->nodes[index];
@@ -90,6 +96,7 @@ void pump_store(struct pump *pump, size_t index)
     }
     node->unstored_count = 0;
     memcpy(node->stored_marks, node->marks, sizeof node->marks);
+    copy_buffer(&node->stored_evidence, &node->evidence);
     pump_post(pump, index, CORE_STORED, 0)->input.number = node->newest_number;
 }
 
@@ -99,6 +106,7 @@ void pump_forget_unstored(struct pump_node *node)
         pump_row_free(&node->unstored[row]);
     node->unstored_count = 0;
     memcpy(node->marks, node->stored_marks, sizeof node->marks);
+    copy_buffer(&node->evidence, &node->stored_evidence);
 }
 
 void pump_fail_store(struct pump *pump, size_t index, const char *reason)
@@ -122,7 +130,14 @@ static void take_store(struct pump_node *node, const struct core_output *output)
     node->unstored_ms =
         pump_grow(node->unstored_ms, node->unstored_count, sizeof *node->unstored_ms);
     node->unstored_ms[node->unstored_count] = output->wall_ms;
-    node->unstored[node->unstored_count] = row_copy(output);
+    static const struct core_output none;
+    bool is_evidence = output->kind == CORE_STORE_EVIDENCE;
+    node->unstored[node->unstored_count] = row_copy(is_evidence ? &none : output);
+    if (is_evidence) {
+        crdt_buffer_clear(&node->evidence);
+        claim(crdt_buffer_append(&node->evidence, output->bytes.data, output->bytes.size)
+            == CRDT_OK);
+    }
     node->unstored_numbers[node->unstored_count] = output->number;
     node->unstored_count++;
     if (output->kind == CORE_STORE_MARK)
@@ -138,7 +153,7 @@ static size_t fetch_row(
         return 0;
     claim(crdt_batch_read(row->batch, &batch) == CRDT_OK);
     if (crdt_origin_compare(&batch.origin, &output->from.origin) != 0
-        || batch.first_seq < output->from.seq)
+        || batch.last_seq < output->from.seq)
         return 0;
     item->rows = pump_grow(item->rows, item->input.row_count, sizeof *item->rows);
     item->rows[item->input.row_count++] = *row;
@@ -163,14 +178,15 @@ static void fetch(struct pump *pump, size_t index, const struct core_output *out
 
 /* ---- Links ---------------------------------------------------------------- */
 
-static size_t node_of_key(const struct pump *pump, const uint8_t *key)
+/* The node that answers there, for whoever dials; SIZE_MAX: none. */
+static size_t node_of_key(const struct pump *pump, size_t from, const uint8_t *key)
 {
     for (size_t index = 0; index < pump->node_count; index++) {
-        if (memcmp(pump->nodes[index].options.key, key, CRDT_KEY_BYTES) == 0)
+        if (memcmp(pump->nodes[index].options.key, key, CRDT_KEY_BYTES) == 0
+            && !pump->nodes[from].is_cut[index])
             return index;
     }
-    claim(false);
-    return 0;
+    return SIZE_MAX;
 }
 
 static void post_link_up(struct pump *pump, size_t node, size_t peer, bool is_initiator)
@@ -183,7 +199,7 @@ static void post_link_up(struct pump *pump, size_t node, size_t peer, bool is_in
 
 static void connect_nodes(struct pump *pump, size_t from, size_t to)
 {
-    if (pump->nodes[from].is_cut[to] || pump->nodes[from].links[to] != 0
+    if (to == SIZE_MAX || pump->nodes[from].links[to] != 0
         || pump->nodes[to].core == NULL)
         return;
     pump->newest_link++;
@@ -262,6 +278,7 @@ void pump_carry_out(struct pump *pump, size_t index, const struct core_output *o
     switch (output->kind) {
     case CORE_STORE:
     case CORE_STORE_MARK:
+    case CORE_STORE_EVIDENCE:
         take_store(node, output);
         break;
     case CORE_FETCH:
@@ -274,7 +291,7 @@ void pump_carry_out(struct pump *pump, size_t index, const struct core_output *o
         send(pump, index, output);
         break;
     case CORE_CONNECT:
-        connect_nodes(pump, index, node_of_key(pump, node->peers[output->peer].key));
+        connect_nodes(pump, index, node_of_key(pump, index, node->peers[output->peer].key));
         break;
     case CORE_CLOSE_LINK:
         node->closed_links++;

@@ -177,7 +177,7 @@ START_TEST(frames_of_any_bytes_never_crash_and_change_nothing)
             for (size_t index = 0; index < size; index++)
                 frame[index] = (uint8_t)choice_u64(&choice);
             if (size > 0 && round % 3 == 0)
-                frame[0] = (uint8_t)choice_below(&choice, 9);
+                frame[0] = (uint8_t)choice_below(&choice, MESSAGE_HEADS + 2);
         }
         pump_frame(&pump, 0, 1, frame, size);
         pump_run(&pump, 500);

@@ -33,7 +33,8 @@ void disk_store(struct simulator *sim, size_t node, const struct core_output *ou
     struct disk *disk = &sim->nodes[node].disk;
     disk->items = array_reserve(disk->items, disk->count, &disk->capacity, sizeof *disk->items);
     struct disk_item *item = &disk->items[disk->count++];
-    *item = (struct disk_item){ .is_mark = output->kind == CORE_STORE_MARK,
+    *item = (struct disk_item){ .is_mark = output->kind != CORE_STORE,
+        .is_evidence = output->kind == CORE_STORE_EVIDENCE,
         .mark = output->mark,
         .value = output->value,
         .number = output->number,
@@ -42,7 +43,11 @@ void disk_store(struct simulator *sim, size_t node, const struct core_output *ou
         .first_seq = output->first_seq,
         .last_seq = output->last_seq,
         .applied_ms = output->wall_ms };
-    if (item->is_mark) {
+    if (item->is_evidence) {
+        item->bytes = array_copy(output->bytes.data, output->bytes.size);
+        simulator_trace(sim, "n%zu STORE %llu evidence", node + 1,
+            (unsigned long long)item->number);
+    } else if (item->is_mark) {
         simulator_trace(sim, "n%zu STORE %llu mark %s", node + 1,
             (unsigned long long)item->number,
             item->mark == CORE_MARK_GENERATION ? "generation"
@@ -115,6 +120,7 @@ static void disk_report(struct simulator *sim, size_t node, size_t target)
     while (is_synced && disk->durable < target) {
         invariants_durable(sim, node, &disk->items[disk->durable++]);
         if (disk->items[disk->durable - 1].is_mark
+            && !disk->items[disk->durable - 1].is_evidence
             && disk->items[disk->durable - 1].mark == CORE_MARK_GENERATION)
             disk->has_moved = false;
     }
@@ -226,7 +232,8 @@ void disk_abandon(struct disk *disk)
 uint64_t disk_mark(const struct disk *disk, enum core_mark mark, size_t count)
 {
     for (size_t i = count; i > 0; i--)
-        if (disk->items[i - 1].is_mark && disk->items[i - 1].mark == mark)
+        if (disk->items[i - 1].is_mark && !disk->items[i - 1].is_evidence
+            && disk->items[i - 1].mark == mark)
             return disk->items[i - 1].value;
     return 0;
 }

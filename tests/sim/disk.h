@@ -18,6 +18,7 @@ struct event;
 struct disk_item {
     bool is_mark;
     bool is_dropped;  /* it has no bytes any more                               */
+    bool is_evidence; /* a mark: evidence of a fork in `bytes`, none: forgotten */
     enum core_mark mark;
     uint64_t value;
     uint64_t number;  /* what the core calls it                                 */
@@ -90,7 +91,7 @@ struct disk {
     uint64_t failures; /* STORE_FAILED so far                                   */
 };
 
-/* Executes a STORE or STORE_MARK. */
+/* Executes a STORE and its kin. */
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output);
 /* A flush ends: reports STORED or STORE_FAILED to the core. */
 void disk_flushed(struct simulator *sim, size_t node, size_t target);

@@ -112,6 +112,20 @@ static size_t node_load(struct simulator *sim, size_t node)
     return snapshot->place;
 }
 
+/* The newest evidence of each origin; older ones are replaced as they come. */
+static void node_replay_evidence(struct simulator *sim, size_t node)
+{
+    struct disk *disk = &sim->nodes[node].disk;
+    for (size_t i = 0; i < disk->count && !sim->is_broken; i++) {
+        const struct disk_item *item = &disk->items[i];
+        if (!item->is_evidence || item->size == 0)
+            continue;
+        struct core_input input
+            = { .kind = CORE_REPLAY_EVIDENCE, .bytes = { item->bytes, item->size } };
+        node_step(sim, node, &input);
+    }
+}
+
 /* The store comes in, in the order that core.h asks for. */
 static void node_replay(struct simulator *sim, size_t node)
 {
@@ -150,6 +164,7 @@ void node_start(struct simulator *sim, size_t node)
     self->monotonic_offset_us = simulator_random(sim, 1000000000);
     node_open(sim, node);
     simulator_trace(sim, "n%zu START durability=%d", node + 1, (int)self->durability);
+    node_replay_evidence(sim, node);
     node_replay(sim, node);
     struct core_input input = { .kind = CORE_SERVE };
     if (!sim->is_broken)

@@ -67,7 +67,8 @@ static bool node_execute(struct simulator *sim, size_t node, const struct core_o
 {
     switch (output->kind) {
     case CORE_STORE:
-    case CORE_STORE_MARK: disk_store(sim, node, output); break;
+    case CORE_STORE_MARK:
+    case CORE_STORE_EVIDENCE: disk_store(sim, node, output); break;
     case CORE_FETCH: node_fetch(sim, node, output); break;
     case CORE_VERIFY: node_verify(sim, node, output); break;
     case CORE_SEND: network_send(sim, node, output); break;

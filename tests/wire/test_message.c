@@ -60,13 +60,16 @@ static struct message example(enum message_kind kind, bool is_large)
         message.as.part.is_gone = !is_large;
         message.as.part.bytes = bytes;
         break;
+    case MESSAGE_HEADS:
+        message.as.heads.tips = bytes;
+        break;
     }
     return message;
 }
 
 START_TEST(message_says_again_what_it_read)
 {
-    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_PART; kind++) {
+    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_HEADS; kind++) {
         for (int is_large = 0; is_large < 2; is_large++) {
             struct message message = example((enum message_kind)kind, is_large == 1);
             crdt_buffer_clear(&buffer);
@@ -87,7 +90,7 @@ END_TEST
 
 START_TEST(message_has_no_room_for_more_or_less)
 {
-    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_PART; kind++) {
+    for (int kind = MESSAGE_COMPARE; kind <= MESSAGE_HEADS; kind++) {
         struct message message = example((enum message_kind)kind, true);
         crdt_buffer_clear(&buffer);
         OK(message_write(&buffer, &message));
@@ -107,7 +110,7 @@ START_TEST(message_of_an_unknown_kind_is_malformed)
 {
     struct message read;
     for (uint64_t kind = 0; kind < 300; kind++) {
-        if (kind >= MESSAGE_COMPARE && kind <= MESSAGE_PART)
+        if (kind >= MESSAGE_COMPARE && kind <= MESSAGE_HEADS)
             continue;
         crdt_buffer_clear(&buffer);
         OK(crdt_write_uint(&buffer, kind));

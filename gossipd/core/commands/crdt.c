@@ -1,9 +1,10 @@
-/* CRDT.BACKUP, CRDT.DIGEST and CRDT.STATUS. */
+/* CRDT.BACKUP, CRDT.DIGEST, CRDT.FORKS, CRDT.STATUS and CRDT.UNFREEZE. */
 #include "gossipd/core/commands/functions.h"
 
 #include <string.h>
 
 #include "gossipd/core/commands/session.h"
+#include "gossipd/core/commands/text.h"
 #include "gossipd/limits.h"
 #include "gossipd/wire/resp.h"
 
@@ -67,18 +68,74 @@ enum crdt_status crdt_digest_reply(struct call *call)
     return resp_bulk(call->reply, (struct crdt_bytes){text, sizeof text - 1});
 }
 
-enum crdt_status crdt_status_reply(struct call *call)
+/* Replies what `write` appends; NULL: this environment has no cluster. */
+static enum crdt_status reply_json(struct call *call,
+    enum crdt_status (*write)(void *context, struct crdt_buffer *ret_json))
 {
     const struct command_environment *environment = call->environment;
     struct crdt_buffer json;
-    if (environment->status_json == NULL) {
-        return call_error(call, "ERR CRDT.STATUS: this node keeps no status");
+    if (write == NULL) {
+        return call_error(call, "ERR this node keeps no status");
     }
     crdt_buffer_init(&json, &call->session->memory);
-    enum crdt_status status = environment->status_json(environment->status_context, &json);
+    enum crdt_status status = write(environment->status_context, &json);
     if (status == CRDT_OK) {
         status = resp_bulk(call->reply, crdt_buffer_bytes(&json));
     }
     crdt_buffer_close(&json);
     return status;
+}
+
+enum crdt_status crdt_status_reply(struct call *call)
+{
+    return reply_json(call, call->environment->status_json);
+}
+
+enum crdt_status crdt_forks_reply(struct call *call)
+{
+    return reply_json(call, call->environment->forks_json);
+}
+
+/* Reads exactly 2 * `count` hexadecimal digits. */
+static bool read_hex(const struct crdt_bytes *text, uint8_t *ret_bytes, size_t count)
+{
+    const char *digits = text->data;
+    if (text->size != 2 * count) {
+        return false;
+    }
+    for (size_t i = 0; i < 2 * count; i++) {
+        char digit = text_lower(digits[i]);
+        bool is_number = digit >= '0' && digit <= '9';
+        if (!is_number && (digit < 'a' || digit > 'f')) {
+            return false;
+        }
+        unsigned value = (unsigned)(is_number ? digit - '0' : digit - 'a' + 10);
+        ret_bytes[i / 2] = (uint8_t)(i % 2 == 0 ? value << 4 : ret_bytes[i / 2] | value);
+    }
+    return true;
+}
+
+enum crdt_status crdt_unfreeze(struct call *call)
+{
+    const struct command_environment *environment = call->environment;
+    struct crdt_origin origin = {0};
+    uint8_t generation[8];
+    if (!read_hex(&call->arguments[1], origin.key, CRDT_KEY_BYTES) ||
+        !read_hex(&call->arguments[2], generation, sizeof generation)) {
+        return call_error(call, "ERR CRDT.UNFREEZE: expected a key of 64 and a generation of 16 "
+                                "hexadecimal digits, as CRDT.FORKS prints them");
+    }
+    if (call->unit->transaction != NULL) {
+        return call_error(call, "ERR CRDT.UNFREEZE cannot stand in MULTI: ask outside of it");
+    }
+    for (size_t i = 0; i < sizeof generation; i++) {
+        origin.generation = origin.generation << 8 | generation[i];
+    }
+    enum crdt_status status = environment->unfreeze == NULL ? CRDT_ERR_NOT_FOUND
+        : environment->unfreeze(environment->status_context, &origin);
+    if (status == CRDT_ERR_NOT_FOUND) {
+        return call_error(call, "ERR CRDT.UNFREEZE: no fork of this origin is known here; "
+                                "CRDT.FORKS lists those that are");
+    }
+    return status == CRDT_OK ? resp_simple(call->reply, "OK") : status;
 }

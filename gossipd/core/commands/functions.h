@@ -30,6 +30,7 @@ command_function info_all;
 command_function command_all, command_count, command_info, command_docs, command_list;
 command_function command_help;
 
-command_function crdt_backup, crdt_digest_reply, crdt_status_reply, update_run, render_get;
+command_function crdt_backup, crdt_digest_reply, crdt_forks_reply, crdt_status_reply;
+command_function crdt_unfreeze, update_run, render_get;
 
 #endif

@@ -1,0 +1,79 @@
+#include "tests/core/forger.h"
+
+#include "gossipd/wire/message.h"
+#include "gossipd/wire/tips.h"
+#include "tests/support/runner.h"
+
+#include <string.h>
+
+struct crdt_document *forger_new(uint8_t key_byte)
+{
+    struct crdt_options options;
+    crdt_options_init(&options);
+    memset(options.key, key_byte, sizeof options.key);
+    options.generation = FORGER_GENERATION;
+    struct crdt_document *document;
+    OK(crdt_open(&options, &document));
+    return document;
+}
+
+void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch)
+{
+    struct crdt_transaction *transaction;
+    OK(crdt_begin(author, 1, &transaction));
+    struct crdt_bytes names[] = {crdt_text("data"), crdt_text(key)};
+    struct crdt_path path = {.keys = names, .count = 2};
+    OK(crdt_register_set(transaction, path, crdt_text("yes")));
+    crdt_commit(transaction);
+    OK(crdt_seal(author, ret_batch));
+}
+
+static void sign(const struct crdt_batch *batch, uint8_t *ret_signature)
+{
+    uint8_t signed_bytes[CORE_SIGNED_BYTES];
+    static const uint8_t cluster_id[CRDT_HASH_BYTES];
+    core_signed_message(cluster_id, batch->head, signed_bytes);
+    pump_sign(batch->origin.key, signed_bytes, sizeof signed_bytes, ret_signature);
+}
+
+static void send(
+    struct pump *pump, size_t node, size_t from, const struct message *message)
+{
+    struct crdt_buffer frame;
+    crdt_buffer_init(&frame, NULL);
+    OK(message_write(&frame, message));
+    pump_frame(pump, node, from, frame.data, frame.size);
+    crdt_buffer_close(&frame);
+    pump_run(pump, 1000);
+}
+
+void forger_give(struct pump *pump, size_t node, size_t from, struct crdt_bytes bytes)
+{
+    struct crdt_batch batch;
+    OK(crdt_batch_read(bytes, &batch));
+    struct message message = {.kind = MESSAGE_BATCH, .as.batch.batch = bytes};
+    sign(&batch, message.as.batch.signature);
+    send(pump, node, from, &message);
+}
+
+void forger_write_to(struct pump *pump, struct crdt_document *author, const char *key,
+    size_t node, size_t from)
+{
+    struct crdt_bytes bytes;
+    forger_set(author, key, &bytes);
+    forger_give(pump, node, from, bytes);
+}
+
+void forger_give_header(
+    struct pump *pump, size_t node, size_t from, struct crdt_bytes bytes)
+{
+    struct tip tip;
+    struct crdt_buffer tips;
+    crdt_buffer_init(&tips, NULL);
+    OK(crdt_batch_read(bytes, &tip.batch));
+    sign(&tip.batch, tip.signature);
+    OK(tips_write(&tips, &tip, 1));
+    struct message message = {.kind = MESSAGE_HEADS, .as.heads.tips = crdt_buffer_bytes(&tips)};
+    send(pump, node, from, &message);
+    crdt_buffer_close(&tips);
+}

@@ -1,0 +1,21 @@
+/* An author who signs with a member's key what a test likes, and brings it to a node
+ * of the pump over the link that it has with another. */
+#ifndef TESTS_CORE_FORGER_H
+#define TESTS_CORE_FORGER_H
+
+#include "tests/core/pump.h"
+
+#define FORGER_GENERATION 77
+
+struct crdt_document *forger_new(uint8_t key_byte);
+/* Sets a key to "yes"; the batch lives until the next call on the document. */
+void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch);
+
+void forger_give(struct pump *pump, size_t node, size_t from, struct crdt_bytes batch);
+/* Both at once. */
+void forger_write_to(struct pump *pump, struct crdt_document *author, const char *key,
+    size_t node, size_t from);
+/* Brings the header alone, as HEADS do. */
+void forger_give_header(struct pump *pump, size_t node, size_t from, struct crdt_bytes batch);
+
+#endif
