@@ -151,6 +151,7 @@ START_TEST(a_feed_without_any_batch_left_says_that_they_are_gone)
     struct core_drop order = drop_of(feeds, 1, 3);
     ck_assert(!drop(&order));
     expect_fetch(1, 2, "gone");
+    expect_fetch(1, 3, "gone");
     expect_fetch(1, 4, "0");
     expect_fetch(3, 1, "0");
 }
