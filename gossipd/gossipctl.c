@@ -182,10 +182,11 @@ static void print_members(const json_t *members)
     json_array_foreach(members, index, member) {
         bool is_self = json_is_true(json_object_get(member, "self"));
         printf("%-20s %-8s %14" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT
-               " %9" JSON_INTEGER_FORMAT "s%s\n",
+               " %9" JSON_INTEGER_FORMAT "s%s%s\n",
             text_of(member, "name"), text_of(member, "state"),
             number_of(member, "missing_here"), number_of(member, "missing_there"),
-            number_of(member, "since_ms") / 1000, is_self ? "  (this node)" : "");
+            number_of(member, "since_ms") / 1000, is_self ? "  (this node)" : "",
+            json_is_true(json_object_get(member, "blocks_log")) ? "  (keeps the log)" : "");
     }
 }
 

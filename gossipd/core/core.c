@@ -226,7 +226,7 @@ void core_close(struct core *core)
 
 /* ---- Steps ---------------------------------------------------------------- */
 
-static void replay(struct core *core, const struct core_input *input)
+static void replay_rows(struct core *core, const struct core_input *input)
 {
     for (size_t index = 0; index < input->row_count; index++) {
         snapshots_count(core, input->rows[index].batch.size);
@@ -306,23 +306,42 @@ static void stop(struct core *core)
     own_go_on_stopping(core);
 }
 
+/* What the store holds comes in, before SERVE. */
+static void replay(struct core *core, const struct core_input *input)
+{
+    if (input->kind == CORE_REPLAY_FLOOR)
+        drop_replay(core, input);
+    else if (input->kind == CORE_REPLAY_SNAPSHOT)
+        snapshots_replay(core, input);
+    else if (input->kind == CORE_REPLAY_STAGED)
+        join_replay(core, input);
+    else if (input->kind == CORE_REPLAY_EVIDENCE)
+        forks_replay(core, input->bytes);
+    else
+        replay_rows(core, input);
+}
+
+static void take_verified(struct core *core, const struct core_input *input)
+{
+    if (!join_verified(core, input->number, input->is_ok))
+        receive_verified(core, input->number, input->is_ok);
+}
+
+static void take_fetched(struct core *core, const struct core_input *input)
+{
+    if (!forks_fetched(core, input))
+        serve_fetched(core, input);
+}
+
 static void dispatch(struct core *core, const struct core_input *input)
 {
     switch (input->kind) {
     case CORE_REPLAY_FLOOR:
-        drop_replay(core, input);
-        break;
     case CORE_REPLAY_SNAPSHOT:
-        snapshots_replay(core, input);
-        break;
-    case CORE_REPLAY_STAGED:
-        join_replay(core, input);
-        break;
     case CORE_REPLAY:
-        replay(core, input);
-        break;
+    case CORE_REPLAY_STAGED:
     case CORE_REPLAY_EVIDENCE:
-        forks_replay(core, input->bytes);
+        replay(core, input);
         break;
     case CORE_SERVE:
         serve(core);
@@ -352,12 +371,10 @@ static void dispatch(struct core *core, const struct core_input *input)
         own_store_failed(core, input->number, input->reason);
         break;
     case CORE_FETCHED:
-        if (!forks_fetched(core, input))
-            serve_fetched(core, input);
+        take_fetched(core, input);
         break;
     case CORE_VERIFIED:
-        if (!join_verified(core, input->number, input->is_ok))
-            receive_verified(core, input->number, input->is_ok);
+        take_verified(core, input);
         break;
     case CORE_BACKED_UP:
         perform_backed_up(core, input);

@@ -141,7 +141,7 @@ static bool are_members(struct core *core, struct crdt_bytes tips)
 
 /* A tip of the present generation that is beyond what is here proves, if its
  * signature is right, that own operations were lost (invariant I1). */
-static void check_own_tip(struct core *core, struct crdt_bytes tips)
+static void check_own_tip(struct core *core, const struct peer *peer, struct crdt_bytes tips)
 {
     struct crdt_origin self = crdt_self(core->document);
     struct tips_walk walk = tips_begin(tips);
@@ -153,9 +153,19 @@ static void check_own_tip(struct core *core, struct crdt_bytes tips)
         if (!receive_ask_to_verify(core, &tip.batch, tip.signature))
             return;
         core->join.own_tip_id = core->newest_verify_id;
+        core->join.own_tip_link = peer->link;
         core->join.own_tip =
             (struct crdt_dot){.origin = self, .seq = tip.batch.last_seq};
     }
+}
+
+/* A correct peer has checked what it shows. */
+static void refuse_tip(struct core *core)
+{
+    struct peer *peer = core_peer_by_link(core, core->join.own_tip_link);
+    core_refuse(core, REFUSED_SIGNATURE, peer);
+    if (peer != NULL)
+        links_close(core, peer);
 }
 
 bool join_verified(struct core *core, uint64_t id, bool is_ok)
@@ -166,7 +176,7 @@ bool join_verified(struct core *core, uint64_t id, bool is_ok)
     join->own_tip_id = 0;
     struct crdt_origin self = crdt_self(core->document);
     if (!is_ok)
-        core_refuse(core, REFUSED_SIGNATURE, NULL);
+        refuse_tip(core);
     else if (crdt_origin_compare(&self, &join->own_tip.origin) == 0
         && crdt_applied(core->document, &self) < join->own_tip.seq
         && generation_begin(core, "a-peer-showed-an-own-tip-that-is-not-here") != CRDT_OK)
@@ -241,7 +251,7 @@ void join_offered(struct core *core, struct peer *peer, const struct message_off
         core_refuse(core, REFUSED_ORIGIN, peer);
         return;
     }
-    check_own_tip(core, offer->tips);
+    check_own_tip(core, peer, offer->tips);
     if (join->state > JOIN_FETCHING || !is_useful(core, offer->tips))
         return;
     if (join->state == JOIN_FETCHING && is_same(join, offer)) {

@@ -94,6 +94,7 @@ struct join {
     struct crdt_buffer tips;
     struct crdt_dot own_tip;  /* of it, whose signature is being checked            */
     uint64_t own_tip_id;      /* of that VERIFY; 0: none                            */
+    uint64_t own_tip_link;    /* that showed it                                     */
 
     /* FETCHING; parts come, are staged and are asked for in their order. */
     uint64_t link;            /* to the peer that is asked; 0: none                 */

@@ -212,11 +212,10 @@ static void read_facts(struct database *database, const char *residence, const u
     struct database_facts *ret_facts)
 {
     bool is_there = false;
+    sqlite3 *handle = database->handle;
     ret_facts->has_moved =
-        !mark_is(database->handle, "residence", residence, strlen(residence), &is_there) &&
-        is_there;
-    ret_facts->has_other_key =
-        !mark_is(database->handle, "key", key, CRDT_KEY_BYTES, &is_there) && is_there;
+        !mark_is(handle, "residence", residence, strlen(residence), &is_there) && is_there;
+    ret_facts->has_other_key = !mark_is(handle, "key", key, CRDT_KEY_BYTES, &is_there) && is_there;
     ret_facts->generation =
         ret_facts->has_other_key ? 0 : mark_get_int(database->handle, "generation");
     ret_facts->is_ahead = mark_get_int(database->handle, "ahead") != 0;

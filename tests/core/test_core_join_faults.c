@@ -104,6 +104,7 @@ START_TEST(an_own_tip_with_a_forged_signature_ends_no_generation)
     pump_run(&pump, 10 * SECOND_US);
     ck_assert_uint_ge(pump.nodes[1].events[CORE_EVENT_DROPPED], 1);
     ck_assert_uint_eq(origin_of(1).generation, before);
+    ck_assert_uint_ge(pump.nodes[1].closed_links, 1);
     end();
 }
 END_TEST
