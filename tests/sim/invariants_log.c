@@ -37,6 +37,8 @@ void invariants_snapshot(struct simulator *sim, size_t node)
                 node + 1, simulator_label(sim, i).text, (unsigned long long)disk->floor.seq[i],
                 (unsigned long long)seq);
         hold_up_to(sim, node, i, seq);
+        if (sim->nodes[node].durable.seq[i] < seq)
+            sim->nodes[node].durable.seq[i] = seq;
     }
 }
 
