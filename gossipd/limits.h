@@ -54,6 +54,7 @@
 #define HISTORIES_MAX 4              /* of one origin that a voucher chooses from  */
 #define VOUCH_ORIGINS_MAX 4          /* frozen origins that one voucher lets in at once: their
                                       * histories together are 256 choices         */
+#define PROOFS_AGAIN_US 5000000      /* between words on forks to a peer that is not equal */
 #define PROVING_MAX 64               /* headers to be compared with the store      */
 #define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
 #define PROOF_US 60000000            /* between proofs of an equal state to one peer */

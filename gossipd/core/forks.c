@@ -125,15 +125,24 @@ static void send_proofs(struct core *core, struct peer *peer)
                 && send_tips(core, peer, &evidence->other, 1);
     }
     peer->owes_proofs = !is_sent;
+    peer->proofs_us = core->now_us;
     if (!is_sent)
         core_retry_soon(core);
+}
+
+/* What was told may have been lost. A peer that does not know waits for nobody's
+ * voucher and gives none, so it is told again for as long as it has something else. */
+static bool is_in_doubt(const struct core *core, const struct peer *peer)
+{
+    return core->proofs.count > 0 && core->now_us - peer->proofs_us >= PROOFS_AGAIN_US
+        && !sync_is_equal(core, peer);
 }
 
 static void tell_all(struct core *core)
 {
     for (size_t index = 0; index < core->options.peer_count; index++) {
         struct peer *peer = &core->peers[index];
-        if (peer->owes_proofs && peer->link != 0)
+        if (peer->link != 0 && (peer->owes_proofs || is_in_doubt(core, peer)))
             send_proofs(core, peer);
     }
 }
@@ -454,6 +463,11 @@ static void prove_fetched(struct core *core, const struct tip *here)
     core->proving = held->next;
     core->proving_count--;
     struct tip tip = tip_of(held);
+    /* What was dropped here still has to be proved by what others show of it. */
+    if (here == NULL && !prove_at_once(core, held, feed_of(core, &tip.batch.origin).seq)) {
+        remember(core, held);
+        return;
+    }
     if (here != NULL && evidence_contradicts(&here->batch, &held->batch))
         record(core, here, &tip);
     held_free(&core->options.memory, held);

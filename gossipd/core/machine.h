@@ -358,6 +358,8 @@ void sync_summarize(struct core *core, struct peer *peer, bool is_reply);
 void sync_acknowledge(struct core *core, struct peer *peer);
 /* Makes `core->digest` current; false when memory is out. */
 bool sync_digest(struct core *core);
+/* True when the peer's last word equals what is here, all of it closed. */
+bool sync_is_equal(const struct core *core, const struct peer *peer);
 /* Sends a message; false, and counted, when memory is out. */
 bool sync_send(
     struct core *core, const struct peer *peer, const struct message *message, bool is_bulk);

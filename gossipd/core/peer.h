@@ -39,6 +39,7 @@ struct peer {
     uint64_t heads_us;        /* when HEADS were last owed to it, on any link       */
     size_t heads_index;       /* of the header that the next HEADS begin with       */
     bool owes_proofs;         /* it is to be told of the proofs of forks            */
+    uint64_t proofs_us;       /* when it was last told                              */
     bool owes_heads;          /* HEADS go to it as soon as all headers are at hand  */
     uint64_t heard_probe;     /* of its last COMPARE                                */
     uint64_t probe;           /* newest one sent                                    */

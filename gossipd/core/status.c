@@ -21,20 +21,10 @@ static const char *state_name(enum peer_state state)
     return "down";
 }
 
-/* True when the peer's last word equals what is here, all of it closed. */
-static bool is_converged_with(const struct core *core, const struct peer *peer)
-{
-    return peer->state == PEER_UP && peer->has_word
-        && core->digest_version == core->version
-        && crdt_open_records(core->document) == 0
-        && memcmp(peer->context, core->digest.context, CRDT_HASH_BYTES) == 0
-        && memcmp(peer->heads, core->digest.heads, CRDT_HASH_BYTES) == 0;
-}
-
 static bool is_converged(const struct core *core)
 {
     for (size_t index = 0; index < core->options.peer_count; index++) {
-        if (!is_converged_with(core, &core->peers[index]))
+        if (!sync_is_equal(core, &core->peers[index]))
             return false;
     }
     return true;

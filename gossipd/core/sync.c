@@ -21,6 +21,15 @@ bool sync_digest(struct core *core)
     return true;
 }
 
+bool sync_is_equal(const struct core *core, const struct peer *peer)
+{
+    return peer->state == PEER_UP && peer->has_word
+        && core->digest_version == core->version
+        && crdt_open_records(core->document) == 0
+        && memcmp(peer->context, core->digest.context, CRDT_HASH_BYTES) == 0
+        && memcmp(peer->heads, core->digest.heads, CRDT_HASH_BYTES) == 0;
+}
+
 static bool send_scratch(struct core *core, const struct peer *peer, bool is_bulk)
 {
     struct crdt_bytes copy;
