@@ -19,7 +19,7 @@
 #include "gossipd/host/config.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/identity.h"
-#include "gossipd/host/restore.h"
+#include "gossipd/host/store/restore.h"
 
 #define SOCKET_DEFAULT "./gossipd-data/gossipd.sock"
 #define ADDRESS_DEFAULT "127.0.0.1:6379"

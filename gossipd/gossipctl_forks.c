@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "gossipd/gossipctl.h"
-#include "gossipd/host/database_evidence.h"
+#include "gossipd/host/store/database_evidence.h"
 #include "gossipd/host/directory.h"
 
 static const char advice[] =

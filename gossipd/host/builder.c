@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/clock.h"
-#include "gossipd/host/draft.h"
+#include "gossipd/host/store/draft.h"
 #include "gossipd/host/loop.h"
 #include "gossipd/limits.h"
 

@@ -10,8 +10,8 @@
 #include <ev.h>
 #include <pthread.h>
 
-#include "gossipd/host/assembly.h"
-#include "gossipd/host/store.h"
+#include "gossipd/host/store/assembly.h"
+#include "gossipd/host/store/store.h"
 
 struct loop;
 

@@ -4,7 +4,7 @@
 #ifndef GOSSIPD_HOST_CACHE_H
 #define GOSSIPD_HOST_CACHE_H
 
-#include "gossipd/host/row.h"
+#include "gossipd/host/store/row.h"
 #include "gossipd/limits.h"
 
 struct cache {

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "gossipd/host/clock.h"
-#include "gossipd/host/database_evidence.h"
-#include "gossipd/host/database_floor.h"
-#include "gossipd/host/database_snapshot.h"
-#include "gossipd/host/database_stage.h"
+#include "gossipd/host/store/database_evidence.h"
+#include "gossipd/host/store/database_floor.h"
+#include "gossipd/host/store/database_snapshot.h"
+#include "gossipd/host/store/database_stage.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/loop.h"
 

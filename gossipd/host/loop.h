@@ -19,7 +19,7 @@
 #include "gossipd/host/mesh.h"
 #include "gossipd/host/listener.h"
 #include "gossipd/host/resolve.h"
-#include "gossipd/host/store.h"
+#include "gossipd/host/store/store.h"
 
 /* An input or a FETCH that an output brought about: it has its turn when all
  * outputs of the step are carried out. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "gossipd/host/draft.h"
+#include "gossipd/host/store/draft.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
 

@@ -3,9 +3,9 @@
 #ifndef TESTS_HOST_BUILT_H
 #define TESTS_HOST_BUILT_H
 
-#include "gossipd/host/assembly.h"
+#include "gossipd/host/store/assembly.h"
 #include "gossipd/host/counting.h"
-#include "gossipd/host/import.h"
+#include "gossipd/host/store/import.h"
 #include "tests/host/feeds.h"
 
 extern struct crdt_memory memory;

@@ -3,7 +3,7 @@
 #ifndef TESTS_HOST_FEEDS_H
 #define TESTS_HOST_FEEDS_H
 
-#include "gossipd/host/database.h"
+#include "gossipd/host/store/database.h"
 #include "gossipd/host/identity.h"
 #include "tests/support/choice.h"
 

@@ -3,7 +3,7 @@
 #ifndef TESTS_HOST_SUPPORT_H
 #define TESTS_HOST_SUPPORT_H
 
-#include "gossipd/host/database.h"
+#include "gossipd/host/store/database.h"
 
 /* Makes an empty directory; the path lives until the next call. */
 const char *support_directory(void);

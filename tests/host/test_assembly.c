@@ -1,16 +1,16 @@
 /* Snapshots built aside, and joins: from real batches with real signatures, into
  * a real store, compared with a document that has merged the same. */
-#include "gossipd/host/assembly.h"
+#include "gossipd/host/store/assembly.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "gossipd/host/database_floor.h"
-#include "gossipd/host/database_snapshot.h"
-#include "gossipd/host/database_stage.h"
-#include "gossipd/host/tips_table.h"
-#include "gossipd/host/verify.h"
+#include "gossipd/host/store/database_floor.h"
+#include "gossipd/host/store/database_snapshot.h"
+#include "gossipd/host/store/database_stage.h"
+#include "gossipd/host/store/tips_table.h"
+#include "gossipd/host/store/verify.h"
 #include "tests/host/built.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"

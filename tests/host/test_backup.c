@@ -1,4 +1,4 @@
-#include "gossipd/host/backup.h"
+#include "gossipd/host/store/backup.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/counting.h"
-#include "gossipd/host/store.h"
+#include "gossipd/host/store/store.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
 

@@ -1,4 +1,4 @@
-#include "gossipd/host/database.h"
+#include "gossipd/host/store/database.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Proofs of forks in the store, and whether they hold. */
-#include "gossipd/host/database_evidence.h"
+#include "gossipd/host/store/database_evidence.h"
 
 #include <sqlite3.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The log floor in the store: what is dropped, what is said of it later, and what
  * is staged beside it. */
-#include "gossipd/host/database_floor.h"
+#include "gossipd/host/store/database_floor.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "gossipd/host/counting.h"
-#include "gossipd/host/database_snapshot.h"
-#include "gossipd/host/database_stage.h"
-#include "gossipd/host/errand.h"
+#include "gossipd/host/store/database_snapshot.h"
+#include "gossipd/host/store/database_stage.h"
+#include "gossipd/host/store/errand.h"
 #include "gossipd/limits.h"
 #include "tests/host/support.h"
 #include "tests/support/choice.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/counting.h"
-#include "gossipd/host/store.h"
+#include "gossipd/host/store/store.h"
 #include "tests/host/powerloss.h"
 #include "tests/host/support.h"
 #include "tests/support/choice.h"

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "gossipd/host/counting.h"
-#include "gossipd/host/database_floor.h"
-#include "gossipd/host/database_snapshot.h"
-#include "gossipd/host/database_stage.h"
-#include "gossipd/host/errand.h"
-#include "gossipd/host/import.h"
+#include "gossipd/host/store/database_floor.h"
+#include "gossipd/host/store/database_snapshot.h"
+#include "gossipd/host/store/database_stage.h"
+#include "gossipd/host/store/errand.h"
+#include "gossipd/host/store/import.h"
 #include "tests/host/powerloss.h"
 #include "tests/host/support.h"
 #include "tests/support/choice.h"

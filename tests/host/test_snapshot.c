@@ -1,6 +1,6 @@
 /* Snapshots in the store: whole or not at all, and behind the rows they stand
  * for. */
-#include "gossipd/host/database_snapshot.h"
+#include "gossipd/host/store/database_snapshot.h"
 
 #include <semaphore.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/counting.h"
-#include "gossipd/host/store.h"
+#include "gossipd/host/store/store.h"
 #include "gossipd/limits.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"

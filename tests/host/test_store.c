@@ -1,4 +1,4 @@
-#include "gossipd/host/store.h"
+#include "gossipd/host/store/store.h"
 
 #include <semaphore.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* What a verification says of stores whose oldest batches were dropped, and of
  * snapshots. */
-#include "gossipd/host/verify.h"
+#include "gossipd/host/store/verify.h"
 
 #include <string.h>
 
-#include "gossipd/host/database_floor.h"
+#include "gossipd/host/store/database_floor.h"
 #include "tests/host/built.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"

@@ -1,0 +1,302 @@
+/* Builds a snapshot aside. See assembly.h.
+ *
+ *     newest snapshot -> batches behind it -> (a join: staged snapshot) -> file
+ */
+#include "gossipd/host/store/assembly.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gossipd/core/memory.h"
+#include "gossipd/host/store/database_snapshot.h"
+#include "gossipd/host/store/database_stage.h"
+#include "gossipd/host/store/draft.h"
+#include "gossipd/host/store/tips_table.h"
+#include "gossipd/limits.h"
+
+struct builder {
+    const struct assembly_order *order;
+    struct assembly *assembly;
+    struct failure *failure;
+    sqlite3 *handle;
+    struct crdt_document *document;
+    struct tips_table tips;
+    int64_t place; /* of the newest batch that is in                                */
+    int64_t last;  /* of the newest batch that is to be                             */
+};
+
+static bool say_status(struct builder *builder, const char *doing, enum crdt_status status)
+{
+    return failure_say(builder->failure, "%s: %s", doing, crdt_status_text(status));
+}
+
+static bool is_given_up(const struct builder *builder)
+{
+    return atomic_load(builder->order->is_given_up) &&
+        !failure_say(builder->failure, "the node stops");
+}
+
+static bool open_store(struct builder *builder)
+{
+    const struct assembly_order *order = builder->order;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE;
+    int code = sqlite3_open_v2(
+        order->path, &builder->handle, flags, order->vfs != NULL ? order->vfs : "unix-excl");
+    if (code == SQLITE_OK) {
+        sqlite3_busy_timeout(builder->handle, STORE_BUSY_MS);
+        code = sqlite3_exec(builder->handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
+    }
+    return (code == SQLITE_OK &&
+               database_snapshot_place(builder->handle, order->number, &builder->last)) ||
+        failure_say(builder->failure, "cannot read the store: %s",
+            code == SQLITE_OK ? "the snapshot's place is not in it" : sqlite3_errstr(code));
+}
+
+/* Opens the document with what the newest snapshot has. */
+static bool load_newest(struct builder *builder)
+{
+    const struct assembly_order *order = builder->order;
+    struct database_snapshot newest;
+    struct crdt_buffer bytes;
+    struct crdt_buffer tips;
+    if (!database_snapshot_newest(builder->handle, &newest)) {
+        enum crdt_status status = crdt_open(&order->options, &builder->document);
+        return status == CRDT_OK || say_status(builder, "cannot open a document", status);
+    }
+    crdt_buffer_init(&bytes, &order->memory);
+    crdt_buffer_init(&tips, &order->memory);
+    bool is_read =
+        database_snapshot_read(builder->handle, &newest, &bytes, builder->failure) &&
+        database_snapshot_tips(builder->handle, &newest, &tips, builder->failure);
+    enum crdt_status status = CRDT_OK;
+    if (is_read) {
+        status = crdt_load(&order->options, crdt_buffer_bytes(&bytes), &builder->document);
+    }
+    if (is_read && status == CRDT_OK) {
+        status = tips_table_put_row(&builder->tips, crdt_buffer_bytes(&tips));
+    }
+    crdt_buffer_close(&bytes);
+    crdt_buffer_close(&tips);
+    builder->place = newest.place;
+    return is_read &&
+        (status == CRDT_OK ||
+            say_status(builder, "the newest snapshot cannot be loaded", status));
+}
+
+/* ---- Batches ------------------------------------------------------------------- */
+
+/* Merges the batch at hand. One that does not fit is left out, as a restart would
+ * leave it out. False: memory is out. */
+static bool merge_row(struct builder *builder, sqlite3_stmt *rows)
+{
+    uint8_t signature[CORE_SIGNATURE_BYTES];
+    struct crdt_batch batch;
+    const struct crdt_bytes bytes = sql_bytes(rows, 1);
+    builder->place = sqlite3_column_int64(rows, 0);
+    enum crdt_status status = sql_fixed(rows, 2, signature, sizeof signature)
+        ? crdt_batch_read(bytes, &batch)
+        : CRDT_ERR_MALFORMED;
+    if (status == CRDT_OK) {
+        status = crdt_merge(builder->document, bytes);
+    }
+    if (status == CRDT_OK) {
+        status = tips_table_put(&builder->tips, &batch, signature);
+    }
+    builder->assembly->batches++;
+    if (status == CRDT_ERR_NOMEM) {
+        return say_status(builder, "cannot merge the batches", status);
+    }
+    if (status != CRDT_OK) {
+        log_write(CORE_ALARM, "snapshot-without", "place=%" PRId64 " reason=\"%s\" "
+            "action=\"stop the node and run gossipctl verify\"", builder->place,
+            crdt_status_text(status));
+    }
+    return true;
+}
+
+/* Merges some more; `ret_has_more`: not all yet. The statement ends soon, so that
+ * what is written meanwhile can leave the write-ahead log. */
+static bool merge_some(struct builder *builder, bool *ret_has_more)
+{
+    sqlite3_stmt *rows = sql_prepare(builder->handle,
+        "SELECT place, bytes, signature FROM batch WHERE place > ?1 AND place <= ?2 "
+        "ORDER BY place");
+    sqlite3_bind_int64(rows, 1, builder->place);
+    sqlite3_bind_int64(rows, 2, builder->last);
+    bool is_good = true;
+    size_t bytes = 0;
+    int code = rows != NULL ? sqlite3_step(rows) : SQLITE_ERROR;
+    while (code == SQLITE_ROW && is_good && bytes < ASSEMBLY_SLICE_BYTES) {
+        bytes += (size_t)sqlite3_column_bytes(rows, 1) + ROW_OVERHEAD_BYTES;
+        is_good = merge_row(builder, rows);
+        code = is_good ? sqlite3_step(rows) : code;
+    }
+    sqlite3_finalize(rows);
+    *ret_has_more = code == SQLITE_ROW;
+    return is_good &&
+        (code == SQLITE_ROW || code == SQLITE_DONE ||
+            failure_say(builder->failure, "cannot read the batches: %s", sqlite3_errstr(code)));
+}
+
+static bool merge_rows(struct builder *builder)
+{
+    for (bool has_more = true; has_more;) {
+        if (is_given_up(builder) || !merge_some(builder, &has_more)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- The join ------------------------------------------------------------------ */
+
+/* Notes which floors the staged tips raise, and takes the tips that are new once
+ * their signatures are found good. */
+static bool take_tips(struct builder *builder, struct crdt_bytes tips)
+{
+    struct assembly *assembly = builder->assembly;
+    size_t count = 0;
+    struct tip tip;
+    if (tips_check(tips, &count) != CRDT_OK) {
+        return failure_say(builder->failure, "the staged snapshot's tips are malformed");
+    }
+    struct tips_walk walk = tips_begin(tips);
+    while (tips_next(&walk, &tip)) {
+        uint64_t seq = crdt_applied(builder->document, &tip.batch.origin);
+        if (tip.batch.last_seq <= seq) {
+            continue;
+        }
+        if (!tip_is_signed(&tip, builder->order->cluster_id)) {
+            return failure_say(
+                builder->failure, "a tip of the staged snapshot is not signed by its origin");
+        }
+        void *raised = assembly->raised;
+        bool has_room = memory_grow(&assembly->memory, &raised, &assembly->raised_capacity,
+            assembly->raised_count + 1, sizeof *assembly->raised);
+        assembly->raised = raised;
+        if (!has_room ||
+            tips_table_put(&builder->tips, &tip.batch, tip.signature) != CRDT_OK) {
+            return say_status(builder, "cannot take the tips", CRDT_ERR_NOMEM);
+        }
+        assembly->raised[assembly->raised_count++] =
+            (struct crdt_dot){tip.batch.origin, tip.batch.last_seq};
+    }
+    return true;
+}
+
+static bool join_bytes(struct builder *builder, const struct database_stage *stage,
+    struct crdt_bytes bytes)
+{
+    size_t hash_at = bytes.size - CRDT_HASH_BYTES;
+    if (bytes.size < CRDT_HASH_BYTES || memcmp((const uint8_t *)bytes.data + hash_at,
+                                            stage->snapshot.hash, CRDT_HASH_BYTES) != 0) {
+        return failure_say(
+            builder->failure, "the staged bytes are not the snapshot that was offered");
+    }
+    enum crdt_status status = crdt_merge(builder->document, bytes);
+    return status == CRDT_OK ||
+        say_status(builder, "the staged snapshot cannot be merged", status);
+}
+
+static bool join_stage(struct builder *builder, const struct database_stage *stage)
+{
+    struct crdt_buffer bytes;
+    crdt_buffer_init(&bytes, &builder->order->memory);
+    bool is_joined = !is_given_up(builder) && take_tips(builder, stage->snapshot.tips) &&
+        database_stage_bytes(builder->handle, stage, &bytes, builder->failure) &&
+        join_bytes(builder, stage, crdt_buffer_bytes(&bytes));
+    crdt_buffer_close(&bytes);
+    memcpy(builder->assembly->joined, stage->snapshot.hash, CRDT_HASH_BYTES);
+    return is_joined;
+}
+
+static bool join(struct builder *builder)
+{
+    struct database_stage stage;
+    if (!builder->order->is_join) {
+        return true;
+    }
+    if (!database_stage_read(builder->handle, &builder->order->memory, &stage)) {
+        return failure_say(builder->failure, "nothing is staged");
+    }
+    bool is_joined = stage.staged == stage.snapshot.parts
+        ? join_stage(builder, &stage)
+        : failure_say(builder->failure, "only %" PRIu64 " of %" PRIu64 " parts are staged",
+              stage.staged, stage.snapshot.parts);
+    crdt_buffer_close(&stage.tips);
+    return is_joined;
+}
+
+/* ---- The result ---------------------------------------------------------------- */
+
+static bool write_file(struct builder *builder)
+{
+    struct draft draft = {.fd = builder->order->fd};
+    struct crdt_memory memory = draft_hook(&draft);
+    struct core_snapshot *snapshot = &builder->assembly->snapshot;
+    struct crdt_buffer bytes;
+    crdt_buffer_init(&bytes, &memory);
+    enum crdt_status status = crdt_snapshot(builder->document, &bytes);
+    if (status == CRDT_OK) {
+        snapshot->bytes = bytes.size;
+        memcpy(snapshot->hash, bytes.data + bytes.size - CRDT_HASH_BYTES, CRDT_HASH_BYTES);
+    }
+    crdt_buffer_close(&bytes);
+    if (draft.is_full) {
+        return failure_say(builder->failure, "the disk has no room for it");
+    }
+    return (status == CRDT_OK && ftruncate(draft.fd, (off_t)snapshot->bytes) == 0) ||
+        say_status(builder, "cannot write it", status);
+}
+
+static bool write_tips(struct builder *builder)
+{
+    struct assembly *assembly = builder->assembly;
+    if (!tips_table_fits(&builder->tips, builder->document)) {
+        return failure_say(builder->failure, builder->order->is_join
+                ? "the staged snapshot holds operations that its tips do not prove"
+                : "its feeds do not end where the store's batches say");
+    }
+    enum crdt_status status =
+        tips_write(&assembly->tips, builder->tips.tips, builder->tips.count);
+    assembly->snapshot.tips = crdt_buffer_bytes(&assembly->tips);
+    return status == CRDT_OK || say_status(builder, "cannot write its tips", status);
+}
+
+bool assembly_build(const struct assembly_order *order, struct assembly *ret_assembly,
+    struct failure *failure)
+{
+    struct assembly assembly = {.memory = order->memory};
+    struct builder builder = {.order = order, .assembly = &assembly, .failure = failure};
+    crdt_buffer_init(&assembly.tips, &order->memory);
+    tips_table_init(&builder.tips, &order->memory);
+    bool is_built = open_store(&builder) && load_newest(&builder) && merge_rows(&builder) &&
+        join(&builder) && write_tips(&builder) && !is_given_up(&builder) &&
+        write_file(&builder) && !is_given_up(&builder);
+    tips_table_close(&builder.tips);
+    sqlite3_close(builder.handle);
+    if (is_built && order->is_join) {
+        assembly.document = builder.document;
+    } else {
+        crdt_close(builder.document);
+    }
+    if (is_built) {
+        *ret_assembly = assembly;
+    } else {
+        assembly_close(&assembly);
+    }
+    return is_built;
+}
+
+void assembly_close(struct assembly *assembly)
+{
+    crdt_close(assembly->document);
+    crdt_buffer_close(&assembly->tips);
+    if (assembly->raised != NULL) {
+        memory_free(&assembly->memory, assembly->raised,
+            assembly->raised_capacity * sizeof *assembly->raised);
+    }
+    *assembly = (struct assembly){0};
+}

@@ -1,0 +1,17 @@
+/* Marks: what a store says of itself, by name. For database.c. */
+#ifndef GOSSIPD_HOST_DATABASE_MARK_H
+#define GOSSIPD_HOST_DATABASE_MARK_H
+
+#include "gossipd/host/store/sql.h"
+
+bool mark_set_int(sqlite3 *handle, const char *name, uint64_t value);
+bool mark_set_bytes(sqlite3 *handle, const char *name, const void *data, size_t size);
+bool mark_set_text(sqlite3 *handle, const char *name, const char *text);
+/* 0 when it is missing. */
+uint64_t mark_get_int(sqlite3 *handle, const char *name);
+/* Whether the mark is there with exactly these bytes; `ret_is_there` tells a
+ * missing mark from another one. */
+bool mark_is(
+    sqlite3 *handle, const char *name, const void *data, size_t size, bool *ret_is_there);
+
+#endif

@@ -1,0 +1,156 @@
+/* A snapshot on its way from a file into the store. See import.h.
+ *
+ *     parts ... -> whole
+ */
+#include "gossipd/host/store/import.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gossipd/core/memory.h"
+#include "gossipd/host/store/database_floor.h"
+#include "gossipd/host/store/database_snapshot.h"
+#include "gossipd/host/store/database_stage.h"
+#include "gossipd/limits.h"
+
+struct import {
+    struct crdt_memory memory;
+    struct import_order order;
+    struct crdt_buffer tips;    /* what the order points to                        */
+    struct crdt_buffer raised;
+    uint64_t done_bytes;
+    uint64_t part;
+    int fd;
+    bool has_place; /* the store knows where it stands                            */
+    size_t size;    /* of the part at hand                                        */
+    uint8_t data[SNAPSHOT_PART_BYTES];
+};
+
+uint64_t import_parts(uint64_t bytes)
+{
+    return (bytes + SNAPSHOT_PART_BYTES - 1) / SNAPSHOT_PART_BYTES;
+}
+
+/* Takes the tips and the floors over. */
+static bool copy(struct import *import)
+{
+    struct import_order *order = &import->order;
+    if (crdt_buffer_append(&import->tips, order->snapshot.tips.data, order->snapshot.tips.size) !=
+            CRDT_OK ||
+        crdt_buffer_append(&import->raised, order->raised,
+            order->raised_count * sizeof *order->raised) != CRDT_OK) {
+        return false;
+    }
+    order->snapshot.tips = crdt_buffer_bytes(&import->tips);
+    order->raised = NULL;
+    return true;
+}
+
+struct import *import_new(
+    const struct crdt_memory *memory, const struct import_order *order, int fd)
+{
+    struct import *import = memory_new(memory, sizeof *import);
+    if (import == NULL) {
+        close(fd);
+        return NULL;
+    }
+    import->memory = *memory;
+    import->order = *order;
+    import->order.snapshot.parts = import_parts(order->snapshot.bytes);
+    import->fd = fd;
+    import->has_place = true;
+    crdt_buffer_init(&import->tips, memory);
+    crdt_buffer_init(&import->raised, memory);
+    if (!copy(import)) {
+        import_free(import);
+        return NULL;
+    }
+    return import;
+}
+
+void import_free(struct import *import)
+{
+    if (import == NULL) {
+        return;
+    }
+    close(import->fd);
+    crdt_buffer_close(&import->tips);
+    crdt_buffer_close(&import->raised);
+    struct crdt_memory memory = import->memory;
+    memory_free(&memory, import, sizeof *import);
+}
+
+uint64_t import_number(const struct import *import)
+{
+    return import->order.number;
+}
+
+static bool read_part(struct import *import, struct failure *failure)
+{
+    import->size = 0;
+    while (import->size < sizeof import->data) {
+        ssize_t got = pread(import->fd, import->data + import->size,
+            sizeof import->data - import->size, (off_t)(import->done_bytes + import->size));
+        if (got < 0 && errno != EINTR) {
+            return failure_say(failure, "cannot read the draft: %s", strerror(errno));
+        }
+        if (got == 0) {
+            break;
+        }
+        import->size += got > 0 ? (size_t)got : 0;
+    }
+    uint64_t left = import->order.snapshot.bytes - import->done_bytes;
+    return import->size == (left < sizeof import->data ? left : sizeof import->data) ||
+        failure_say(failure, "the draft has not the bytes it should have");
+}
+
+static bool add_part(sqlite3 *handle, void *context)
+{
+    struct import *import = context;
+    return database_snapshot_add(handle, import->order.number, import->part, import->data,
+        import->size, &import->has_place);
+}
+
+/* The one step that makes it whole, and for a join all that goes with it. */
+static bool finish(sqlite3 *handle, void *context)
+{
+    struct import *import = context;
+    const struct import_order *order = &import->order;
+    bool is_done = database_snapshot_finish(handle, order->number, &order->snapshot);
+    for (size_t i = 0; is_done && i < order->raised_count; i++) {
+        struct crdt_dot dot;
+        memcpy(&dot, import->raised.data + i * sizeof dot, sizeof dot);
+        is_done = database_floor_raise(handle, &dot);
+    }
+    return is_done && (!order->is_join || database_stage_forget(handle, order->joined));
+}
+
+static enum import_result result_of(enum database_result result, enum import_result done)
+{
+    switch (result) {
+    case DATABASE_DONE: return done;
+    case DATABASE_FAILED: return IMPORT_FAILED;
+    case DATABASE_FSYNC_FAILED: break;
+    }
+    return IMPORT_FSYNC_FAILED;
+}
+
+enum import_result import_step(
+    struct import *import, struct database *database, struct failure *failure)
+{
+    if (import->done_bytes == import->order.snapshot.bytes) {
+        return result_of(
+            database_transact(database, finish, import, true, failure), IMPORT_DONE);
+    }
+    if (!read_part(import, failure)) {
+        return IMPORT_FAILED;
+    }
+    enum database_result result = database_transact(database, add_part, import, false, failure);
+    if (result == DATABASE_FAILED && !import->has_place) {
+        failure_say(failure, "the batches it stands for could not be stored");
+    }
+    import->done_bytes += import->size;
+    import->part++;
+    return result_of(result, IMPORT_MORE);
+}
