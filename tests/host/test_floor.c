@@ -206,7 +206,8 @@ static void put_random(struct choice *choice, uint64_t newest[FEEDS + 1], size_t
         put(feed, first, newest[feed]);
         /* Places of batches that are gone may be given out again after a start. */
         kept[kept_count] = (struct kept){.feed = feed, .last = newest[feed],
-            .place = number_of("SELECT max(place) FROM batch"), .applied_ms = 1700000000000 + newest_number, .bytes = 22};
+            .place = number_of("SELECT max(place) FROM batch"),
+            .applied_ms = 1700000000000 + newest_number, .bytes = 22};
         kept_count++;
     }
 }
