@@ -66,14 +66,26 @@ static void fail(struct builder *builder, const char *reason)
     answer_failed(builder);
 }
 
+/* A thread that has said its last word still has to end, and may wait for a core:
+ * nobody waits for it before the next one. */
+static void thread_end(struct builder *builder)
+{
+    if (builder->has_thread) {
+        pthread_join(builder->thread, NULL);
+        builder->has_thread = false;
+    }
+}
+
 /* The place is in the store: the thread can begin. */
 static void build(struct builder *builder)
 {
+    thread_end(builder);
     builder->begun_us = clock_monotonic_us();
     if (pthread_create(&builder->thread, NULL, builder_main, builder) != 0) {
         fail(builder, "the system has no room for another thread");
         return;
     }
+    builder->has_thread = true;
     builder->state = BUILDER_BUILDING;
     log_write(CORE_INFO, "snapshot-begun", "number=%" PRIu64 " join=%d", builder->order.number,
         builder->order.is_join ? 1 : 0);
@@ -116,7 +128,6 @@ static void on_ended(struct ev_loop *ev, ev_async *watcher, int events)
     if (builder->state != BUILDER_BUILDING) {
         return;
     }
-    pthread_join(builder->thread, NULL);
     if (builder->is_built) {
         bring_in(builder);
     } else {
@@ -143,8 +154,8 @@ void builder_close(struct builder *builder)
         return;
     }
     atomic_store(&builder->is_given_up, true);
+    thread_end(builder);
     if (builder->state == BUILDER_BUILDING) {
-        pthread_join(builder->thread, NULL);
         draft_close(builder);
     }
     assembly_close(&builder->assembly);

@@ -32,6 +32,7 @@ struct builder {
     struct failure failure;      /* likewise                                       */
     bool is_built;               /* likewise                                       */
     pthread_t thread;
+    bool has_thread; /* to be joined                                              */
     atomic_bool is_given_up;
     struct builder_gate gate_document; /* a join's document keeps it               */
     struct builder_gate gate_store;
