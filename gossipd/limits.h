@@ -99,6 +99,8 @@
 #define LINKS_MAX 256                /* both directions for every member, and spare */
 #define LINKS_HALF_OPEN_MAX 64       /* strangers' links before they prove a key    */
 #define LINK_READ_BYTES 65536        /* one read: one frame piece                   */
+#define LINK_READ_BYTES_MIN 4096     /* power of two below: some 25 of the smallest batches */
+#define LINK_TURN_US 2000            /* the handling of one read: then the others   */
 #define LINK_WRITE_BYTES 131072      /* one write: two frame pieces                 */
 #define LINK_WRITES_PER_TURN 16      /* 2 MiB per link and loop turn                */
 #define LINK_BULK_BYTES_MAX (16u << 20) /* above, bulk is dropped: comparison repairs */

@@ -129,6 +129,7 @@ struct link *link_new(struct loop *loop, bool is_initiator)
     link->state = LINK_DIALLING;
     link->is_initiator = is_initiator;
     link->fd = -1;
+    link->read_bytes = LINK_READ_BYTES_MIN;
     frame_reader_init(&link->reader, &loop->memory);
     frame_writer_init(&link->writer, &loop->memory);
     crdt_buffer_init(&link->output, &loop->memory);
@@ -279,6 +280,17 @@ static void on_bytes(struct link *link, struct crdt_bytes input)
     }
 }
 
+/* Small batches cost a signature each, hundreds of them in one full read: reads are
+ * as large as their handling leaves the others their turn. */
+static void pace_reads(struct link *link, uint64_t took_us)
+{
+    if (took_us > LINK_TURN_US && link->read_bytes > LINK_READ_BYTES_MIN) {
+        link->read_bytes /= 2;
+    } else if (took_us < LINK_TURN_US / 4 && link->read_bytes < LINK_READ_BYTES) {
+        link->read_bytes *= 2;
+    }
+}
+
 static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
 {
     (void)ev;
@@ -290,9 +302,11 @@ static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
         return;
     }
     uint8_t data[LINK_READ_BYTES];
-    ssize_t size = recv(link->fd, data, sizeof data, 0);
+    ssize_t size = recv(link->fd, data, link->read_bytes, 0);
     if (size > 0) {
+        uint64_t begun_us = clock_monotonic_us();
         on_bytes(link, (struct crdt_bytes){data, (size_t)size});
+        pace_reads(link, clock_monotonic_us() - begun_us);
     } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
         if (link->state == LINK_SHAKING && !link->must_close) {
             link_say_failed(link, size == 0 ? "closed in the handshake" : strerror(errno));

@@ -32,6 +32,7 @@ struct link {
     ev_timer deadline;         /* of DIALLING and SHAKING                       */
     struct handshake handshake;
     uint64_t risen_us;         /* when the key was proved                       */
+    size_t read_bytes;         /* that the next read asks for                   */
     struct frame_reader reader;
     struct frame_writer writer;
     struct crdt_buffer output; /* pieces on their way to the kernel             */
