@@ -34,7 +34,8 @@
 #define JOIN_ASKS_MAX 4              /* parts on their way: hides 100 ms at 40 MB/s */
 #define JOIN_STALLED_US 5000000      /* without a part: ask whoever offers next    */
 #define JOIN_RETRY_US 10000000       /* after a join that failed                   */
-#define JOIN_TAIL_BYTES_MAX 67108864 /* batches that came while a join was made   */
+#define JOIN_TAIL_BYTES_MAX 67108864 /* batches that came while a join was made, or as
+                                      * many bytes as the snapshot has             */
 #define JOIN_SLICE_BYTES 262144      /* of them merged in one step: some milliseconds */
 #define JOIN_HELD_US 60000000        /* for peers that fetch the snapshot it voids */
 #define LOG_TELL_US 60000000         /* between two events about what was dropped  */

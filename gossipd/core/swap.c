@@ -45,12 +45,19 @@ void swap_drop_tail(struct core *core)
     join->tail_bytes = 0;
 }
 
+/* A large state takes longer to make, and more comes meanwhile. */
+static uint64_t tail_bytes_max(const struct join *join)
+{
+    uint64_t bytes = join->snapshot.bytes;
+    return bytes > JOIN_TAIL_BYTES_MAX ? bytes : JOIN_TAIL_BYTES_MAX;
+}
+
 void swap_keep(struct core *core, struct held *held)
 {
     struct join *join = &core->join;
     bool is_needed = join->state >= JOIN_BUILDING && !join->is_tail_lost && !held->is_mark
         && !held->is_joined && held->number > join->number;
-    if (is_needed && join->tail_bytes + held->batch.bytes.size > JOIN_TAIL_BYTES_MAX) {
+    if (is_needed && join->tail_bytes + held->batch.bytes.size > tail_bytes_max(join)) {
         join->is_tail_lost = true;
         swap_drop_tail(core);
     }
