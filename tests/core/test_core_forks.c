@@ -366,10 +366,10 @@ START_TEST(a_proof_that_was_lost_on_a_live_link_is_told_again_until_both_are_equ
 }
 END_TEST
 
-/* Node 0 has applied and dropped `left`, and has restarted since: of headers it has
- * what is in its snapshot, that of the newest batch. */
+/* Node 0 has applied and dropped `left` and what came later, and has restarted since:
+ * of headers it has what is in its snapshot, that of the newest batch. */
 static void begin_dropped(
-    bool has_later, struct crdt_document **ret_left, struct crdt_document **ret_right)
+    int later_count, struct crdt_document **ret_left, struct crdt_document **ret_right)
 {
     begin(3);
     struct core_options *options = &pump.nodes[0].options;
@@ -380,7 +380,7 @@ static void begin_dropped(
     pump_run(&pump, 3000000);
     begin_pair(3, 0, 1, ret_left, ret_right);
     forger_write_to(&pump, *ret_left, "left", 0, 1);
-    if (has_later)
+    for (int count = 0; count < later_count; count++)
         forger_write_to(&pump, *ret_left, "later", 0, 1);
     for (int count = 0; count < 30; count++)
         pump_ask(&pump, 0, "SET k yes");
@@ -406,7 +406,7 @@ START_TEST(two_headers_of_a_batch_that_was_dropped_here_prove_the_fork)
     struct crdt_document *left, *right;
     struct crdt_document *again = forger_new(3);
     struct crdt_bytes bytes;
-    begin_dropped(true, &left, &right);
+    begin_dropped(2, &left, &right);
     forger_set(again, "both", &bytes);
     give_header(again, "left");
     ck_assert(!is_frozen(0));
@@ -421,7 +421,7 @@ END_TEST
 START_TEST(of_the_newest_batch_here_one_header_proves_it_though_it_was_dropped)
 {
     struct crdt_document *left, *right;
-    begin_dropped(false, &left, &right);
+    begin_dropped(0, &left, &right);
     give_header(right, "right");
     ck_assert(is_frozen(0) && !has(0, "right"));
     end_pair(left, right);
