@@ -1,5 +1,9 @@
 /* What the core does when one origin signs two histories: proof, freeze, vouchers. */
 #include "tests/core/forger.h"
+#include "tests/core/pump_host.h"
+
+#include "gossipd/limits.h"
+#include "gossipd/wire/message.h"
 #include "tests/support/runner.h"
 
 #include <string.h>
@@ -64,6 +68,24 @@ static void cut_pairs(bool is_cut)
             pump_cut(&pump, one, other, is_cut);
 }
 
+/* Nodes 2 and 3 have applied `left`; 0 and 1, cut off from them, have not, and know
+ * of the fork. */
+static void begin_half_told(struct crdt_document **ret_left, struct crdt_document **ret_right)
+{
+    begin(4);
+    begin_pair(4, 0, 1, ret_left, ret_right);
+    cut_pairs(true);
+    pump_run(&pump, 1000000);
+    forger_write_to(&pump, *ret_left, "left", 2, 3);
+    pump_run(&pump, 2000000);
+    ck_assert(has(2, "left") && !has(0, "left"));
+    struct crdt_document *third = forger_new(4);
+    forger_write_to(&pump, third, "third", 0, 1);
+    pump_run(&pump, 1000000);
+    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2) && !is_frozen(3));
+    crdt_close(third);
+}
+
 START_TEST(a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on)
 {
     begin(3);
@@ -126,21 +148,8 @@ END_TEST
 
 START_TEST(what_a_member_had_applied_comes_in_through_its_voucher_and_no_more)
 {
-    begin(4);
     struct crdt_document *left, *right;
-    begin_pair(4, 0, 1, &left, &right);
-    cut_pairs(true);
-    pump_run(&pump, 1000000);
-    forger_write_to(&pump, left, "left", 2, 3);
-    pump_run(&pump, 2000000);
-    ck_assert(has(2, "left") && !has(0, "left"));
-    /* 0 and 1 learn of the fork while they have nothing but what both share. */
-    struct crdt_bytes bytes;
-    struct crdt_document *third = forger_new(4);
-    forger_set(third, "third", &bytes);
-    forger_give(&pump, 0, 1, bytes);
-    pump_run(&pump, 1000000);
-    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2));
+    begin_half_told(&left, &right);
     cut_pairs(false);
     pump_run(&pump, 5000000);
     for (size_t node = 0; node < 4; node++)
@@ -150,7 +159,6 @@ START_TEST(what_a_member_had_applied_comes_in_through_its_voucher_and_no_more)
     for (size_t node = 0; node < 4; node++)
         ck_assert(!has(node, "later"));
     ck_assert(pump_is_equal(&pump));
-    crdt_close(third);
     end_pair(left, right);
     end();
 }
@@ -158,19 +166,9 @@ END_TEST
 
 START_TEST(a_voucher_lets_in_the_history_that_it_names_and_not_the_other)
 {
-    begin(4);
     struct crdt_document *left, *right;
-    begin_pair(4, 0, 1, &left, &right);
-    cut_pairs(true);
-    pump_run(&pump, 1000000);
-    forger_write_to(&pump, left, "left", 2, 3);
-    pump_run(&pump, 2000000);
+    begin_half_told(&left, &right);
     struct crdt_bytes bytes;
-    struct crdt_document *third = forger_new(4);
-    forger_set(third, "third", &bytes);
-    forger_give(&pump, 0, 1, bytes);
-    pump_run(&pump, 1000000);
-    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2));
     /* The other history waits where the one that is vouched for will be wanted. */
     forger_set(right, "right", &bytes);
     forger_give(&pump, 0, 1, bytes);
@@ -183,7 +181,6 @@ START_TEST(a_voucher_lets_in_the_history_that_it_names_and_not_the_other)
     for (size_t node = 0; node < 4; node++)
         ck_assert_msg(has(node, "left") && !has(node, "right"), "node %zu", node);
     ck_assert(pump_is_equal(&pump));
-    crdt_close(third);
     end_pair(left, right);
     end();
 }
@@ -314,6 +311,124 @@ START_TEST(a_batch_whose_deps_name_another_history_is_told_and_freezes_nobody)
 }
 END_TEST
 
+/* Takes the HEADS to a node away that are on their way; returns how many. */
+static size_t lose_heads(size_t node)
+{
+    size_t count = 0;
+    struct pump_input **place = &pump.first;
+    while (*place != NULL) {
+        struct pump_input *item = *place;
+        if (item->node != node || item->input.kind != CORE_FRAME
+            || item->bytes[0] != MESSAGE_HEADS) {
+            place = &item->next;
+            continue;
+        }
+        *place = item->next;
+        pump_input_free(item);
+        count++;
+    }
+    return count;
+}
+
+/* Time in which nodes 2 and 3 hear of no fork. */
+static size_t run_without_heads(uint64_t duration_us)
+{
+    size_t count = 0;
+    for (uint64_t us = 0; us < duration_us; us += pump.latency_us / 2) {
+        pump_run(&pump, pump.latency_us / 2);
+        count += lose_heads(2) + lose_heads(3);
+    }
+    return count;
+}
+
+START_TEST(a_proof_that_was_lost_on_a_live_link_is_told_again_until_both_are_equal)
+{
+    struct crdt_document *left, *right;
+    begin_half_told(&left, &right);
+    cut_pairs(false);
+    run_without_heads(2000000);
+    ck_assert(!is_frozen(2) && !is_frozen(3) && !has(0, "left"));
+    uint64_t link = pump.nodes[0].links[2];
+    /* Two HEADS on each of four links, and no more often than the limit says. */
+    size_t lost = run_without_heads(2 * PROOFS_AGAIN_US);
+    ck_assert_uint_ge(lost, 2 * 4);
+    ck_assert_uint_le(lost, 2 * 2 * 4);
+    pump_run(&pump, PROOFS_AGAIN_US + 3000000);
+    ck_assert_uint_eq(pump.nodes[0].links[2], link);
+    for (size_t node = 0; node < 4; node++)
+        ck_assert_msg(is_frozen(node) && has(node, "left"), "node %zu", node);
+    ck_assert(pump_is_equal(&pump));
+    size_t sent = pump.nodes[0].sent_kinds[MESSAGE_HEADS % 8];
+    pump_run(&pump, 4 * PROOFS_AGAIN_US);
+    ck_assert_uint_eq(pump.nodes[0].sent_kinds[MESSAGE_HEADS % 8], sent);
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+/* Node 0 has applied and dropped `left` and what came later, and has restarted since:
+ * of headers it has what is in its snapshot, that of the newest batch. */
+static void begin_dropped(
+    int later_count, struct crdt_document **ret_left, struct crdt_document **ret_right)
+{
+    begin(3);
+    struct core_options *options = &pump.nodes[0].options;
+    options->snapshot_bytes = 1000;
+    options->history_ms = UINT64_MAX;
+    options->log_bytes_max = 500;
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3000000);
+    begin_pair(3, 0, 1, ret_left, ret_right);
+    forger_write_to(&pump, *ret_left, "left", 0, 1);
+    for (int count = 0; count < later_count; count++)
+        forger_write_to(&pump, *ret_left, "later", 0, 1);
+    for (int count = 0; count < 30; count++)
+        pump_ask(&pump, 0, "SET k yes");
+    pump_run(&pump, 30000000);
+    struct crdt_origin origin = crdt_self(*ret_left);
+    ck_assert_uint_eq(
+        pump_floor(&pump.nodes[0], &origin), crdt_applied(*ret_left, &origin));
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3000000);
+    ck_assert(has(0, "left") && !is_frozen(0));
+}
+
+static void give_header(struct crdt_document *author, const char *key)
+{
+    struct crdt_bytes bytes;
+    forger_set(author, key, &bytes);
+    forger_give_header(&pump, 0, 1, bytes);
+    pump_run(&pump, 1000000);
+}
+
+START_TEST(two_headers_of_a_batch_that_was_dropped_here_prove_the_fork)
+{
+    struct crdt_document *left, *right;
+    struct crdt_document *again = forger_new(3);
+    struct crdt_bytes bytes;
+    begin_dropped(2, &left, &right);
+    forger_set(again, "both", &bytes);
+    give_header(again, "left");
+    ck_assert(!is_frozen(0));
+    give_header(right, "right");
+    ck_assert(is_frozen(0) && !has(0, "right"));
+    crdt_close(again);
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
+START_TEST(of_the_newest_batch_here_one_header_proves_it_though_it_was_dropped)
+{
+    struct crdt_document *left, *right;
+    begin_dropped(0, &left, &right);
+    give_header(right, "right");
+    ck_assert(is_frozen(0) && !has(0, "right"));
+    end_pair(left, right);
+    end();
+}
+END_TEST
+
 /* A fork from its first sight to its voucher. */
 static void live(struct crdt_document *right)
 {
@@ -374,6 +489,10 @@ int main(void)
     tcase_add_test(tests, after_a_restart_the_header_of_the_history_here_comes_from_the_store);
     tcase_add_test(tests, a_signed_header_of_own_batches_that_are_not_here_begins_a_generation);
     tcase_add_test(tests, a_batch_whose_deps_name_another_history_is_told_and_freezes_nobody);
+    tcase_add_test(
+        tests, a_proof_that_was_lost_on_a_live_link_is_told_again_until_both_are_equal);
+    tcase_add_test(tests, two_headers_of_a_batch_that_was_dropped_here_prove_the_fork);
+    tcase_add_test(tests, of_the_newest_batch_here_one_header_proves_it_though_it_was_dropped);
     tcase_add_test(tests, every_allocation_may_fail_and_the_fork_is_proved_afterwards);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
