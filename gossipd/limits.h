@@ -39,6 +39,7 @@
 #define JOIN_SLICE_BYTES 262144      /* of them merged in one step: some milliseconds */
 #define JOIN_HELD_US 60000000        /* for peers that fetch the snapshot it voids */
 #define LOG_TELL_US 60000000         /* between two events about what was dropped  */
+#define DROP_OVER_US 1000000         /* the same, while the log is above its budget */
 #define DROP_INTERVAL_US 10000000    /* between looks at what may be dropped       */
 #define ROW_OVERHEAD_BYTES 64        /* replay work of a batch beside its bytes    */
 #define MEMORY_RETRY_US 10000        /* between tries of what lacked memory        */

@@ -245,7 +245,9 @@ static void finish(struct core *core)
     bool was_desperate = core->is_drop_desperate;
     core->is_drop_desperate =
         !was_desperate && core->options.peer_count > 0 && core->log_bytes > bytes_max;
-    core->drop_us = core->now_us + (core->is_drop_desperate ? 0 : DROP_INTERVAL_US);
+    /* Above the budget, what holds it there may be a word that is on its way. */
+    uint64_t pause_us = core->log_bytes > log_max ? DROP_OVER_US : DROP_INTERVAL_US;
+    core->drop_us = core->now_us + (core->is_drop_desperate ? 0 : pause_us);
     if (core->is_drop_desperate)
         tell_desperate(core);
 }
