@@ -48,6 +48,7 @@ struct peer {
 
     /* Serving: one round goes once through the feeds. */
     bool is_serving;
+    bool is_below_floor;      /* it was, when the round began                       */
     uint64_t fetch_id;        /* that is awaited; 0: none                           */
     struct crdt_origin fetch_origin;
     size_t feeds_left;        /* to visit in this round                             */

@@ -113,6 +113,11 @@ static bool serve_feed(struct core *core, struct peer *peer, const struct crdt_o
 static bool is_lacking_there(
     const struct core *core, const struct peer *peer, const struct crdt_feed *feed)
 {
+    /* Below the floor it gets a snapshot, and batches of its own only: what it lost
+     * of them it must hear of before it writes again (invariant I1). */
+    if (peer->is_below_floor
+        && memcmp(feed->origin.key, peer->member->key, CRDT_KEY_BYTES) != 0)
+        return false;
     return feed->seq > peer_cursor(peer, &feed->origin)
         && is_my_turn(core, peer, &feed->origin);
 }
@@ -153,8 +158,9 @@ static void go_on(struct core *core, struct peer *peer)
 
 void serve_round(struct core *core, struct peer *peer)
 {
-    if (peer->is_serving || peer->link == 0 || offer_instead(core, peer))
+    if (peer->is_serving || peer->link == 0)
         return;
+    peer->is_below_floor = offer_instead(core, peer);
     peer->is_serving = true;
     peer->has_served = false;
     peer->feeds_left = crdt_feed_count(core->document);
