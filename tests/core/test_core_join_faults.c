@@ -91,6 +91,27 @@ START_TEST(lies_in_an_offer_change_nothing)
 }
 END_TEST
 
+START_TEST(own_batches_that_were_lost_come_at_once_though_no_join_succeeds)
+{
+    begin(2, CORE_ALWAYS);
+    add(0, "s", 'a', 0, 40);
+    pump_run(&pump, 30 * SECOND_US);
+    add(1, "s", 'z', 0, 1);
+    pump_run(&pump, SECOND_US);
+    /* The batch is in node 0's log, and in no snapshot whose tips could prove it. */
+    ck_assert_uint_gt(floor_of(0, 0), 0);
+    ck_assert_uint_eq(floor_of(0, 1), 0);
+    ck_assert_uint_lt(pump.nodes[0].snapshot_rows, pump.nodes[0].row_count);
+    uint64_t before = origin_of(1).generation;
+    pump_wipe(&pump, 1);
+    pump.nodes[1].is_stage_failing = true;
+    pump_restart(&pump, 1, SIZE_MAX);
+    pump_run(&pump, SECOND_US);
+    ck_assert_uint_ne(origin_of(1).generation, before);
+    end();
+}
+END_TEST
+
 START_TEST(an_own_tip_with_a_forged_signature_ends_no_generation)
 {
     begin(2, CORE_ALWAYS);
@@ -197,6 +218,7 @@ int main(void)
     tcase_set_timeout(tests, 150);
     tcase_add_test(tests, a_crash_before_any_output_of_a_join_ends_alike);
     tcase_add_test(tests, lies_in_an_offer_change_nothing);
+    tcase_add_test(tests, own_batches_that_were_lost_come_at_once_though_no_join_succeeds);
     tcase_add_test(tests, an_own_tip_with_a_forged_signature_ends_no_generation);
     tcase_add_test(tests, parts_that_nobody_asked_for_change_nothing);
     tcase_add_test(tests, every_allocation_of_who_joins_may_fail);
