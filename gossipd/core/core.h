@@ -47,6 +47,7 @@ struct core_facts {
     uint64_t connected_clients;
     uint64_t total_connections;
     uint64_t store_bytes;             /* of the database file and its log         */
+    bool is_disk_short;               /* what room there is, the store needs itself */
 };
 
 /* A configuration value for CONFIG GET, text as the operator would write it. */

@@ -20,6 +20,9 @@ static const char *write_refusal(const struct core *core)
         return "ERR the server is stopping";
     if (core->journal.state != JOURNAL_WORKING)
         return core->write_refusal;
+    const struct core_facts *facts = core->options.facts;
+    if (facts != NULL && facts->is_disk_short)
+        return "IOERR the disk is nearly full, and the store needs what is left: make room";
     return NULL;
 }
 

@@ -2,11 +2,13 @@
 #include "gossipd/host/loop.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "gossipd/core/memory.h"
@@ -211,6 +213,26 @@ static uint64_t file_bytes(const char *path)
     return stat(path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
 }
 
+/* Dropping batches and copying the write-ahead log need room too: what is left of a
+ * disk that fills up is kept for them. */
+static void watch_disk(struct loop *loop)
+{
+    struct statvfs disk;
+    if (statvfs(loop->config->dir, &disk) != 0) {
+        return;
+    }
+    uint64_t unit = disk.f_frsize;
+    uint64_t wanted = unit * disk.f_blocks / STORE_FREE_DIVISOR;
+    wanted = wanted < STORE_FREE_BYTES_MIN ? wanted : STORE_FREE_BYTES_MIN;
+    bool is_short = unit * disk.f_bavail < wanted;
+    if (is_short != loop->facts.is_disk_short) {
+        log_write(is_short ? CORE_ALARM : CORE_INFO, is_short ? "disk-short" : "disk-enough",
+            "free_bytes=%" PRIu64 " wanted_bytes=%" PRIu64 " %s", unit * disk.f_bavail, wanted,
+            is_short ? "action=\"writes of clients are refused: make room\"" : "");
+    }
+    loop->facts.is_disk_short = is_short;
+}
+
 static void on_facts(struct ev_loop *ev, ev_timer *watcher, int events)
 {
     (void)ev;
@@ -221,6 +243,7 @@ static void on_facts(struct ev_loop *ev, ev_timer *watcher, int events)
     loop->facts.store_bytes = file_bytes(loop->store_path) + file_bytes(wal);
     loop->facts.used_memory_store_bytes =
         counting_used(&loop->counting_store) + (uint64_t)sqlite3_memory_used();
+    watch_disk(loop);
     connections_sweep(loop, clock_monotonic_us());
     listener_resume(&loop->clients_tcp);
     listener_resume(&loop->clients_unix);

@@ -10,7 +10,7 @@ import time
 
 from stores import (Node, call, converge, copy_directory, dots, expect_one_history, mesh, verify)
 from support import (GOSSIPCTL, Client, Daemon, ReplyError, Skip, case, cli, eventually, expect,
-                     expect_equal, free_base, run)
+                     expect_equal, free_base, info, run)
 
 
 # ---- Backup, restore ----
@@ -395,6 +395,14 @@ class Tmpfs:
             except OSError:
                 return path
 
+    def leave(self, size):
+        """Takes room until only `size` bytes are left; the name of the file that did."""
+        path = os.path.join(self.directory, "ballast")
+        free = shutil.disk_usage(self.directory).free
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free - size)
+        return path
+
     def close(self):
         if self.is_mounted:
             call("umount", self.directory)
@@ -444,6 +452,30 @@ def expect_full_disk_survived(stage, durability):
     a.stop()
     b.stop()
     expect_one_history([a.directory, b.directory])
+
+
+@case("before a disk is full clients are refused, while batches can still be dropped")
+def short_disk(stage):
+    disk = Tmpfs(stage, "64m")
+    daemon = Daemon(stage)
+    daemon.stop()
+    moved = os.path.join(disk.directory, "data")
+    shutil.move(daemon.directory, moved)
+    daemon.arguments[daemon.arguments.index("--dir") + 1] = moved
+    daemon.arguments += ["--snapshot-bytes", "256kb", "--history", "all", "--log-budget", "256kb"]
+    daemon.start()
+    client = Client(daemon.port)
+    for number in range(3000):
+        client("SET", f"key:{number % 50}", "x" * 1000)
+    ballast = disk.leave(2 << 20)
+    eventually(lambda: "nearly full" in str(client("SET", "k", "v")), "a refusal")
+    expect_equal(client("GET", "key:7"), "x" * 1000, "a read")
+    eventually(lambda: int(info(daemon.port, "crdt_log_bytes")) < 600_000, "batches are dropped")
+    os.remove(ballast)
+    eventually(lambda: client("SET", "k", "v") == "OK", "a write when there is room again")
+    log = open(daemon.log_path).read()
+    expect("event=disk-short" in log and "event=disk-enough" in log, "events in the log")
+    expect("event=store-failed" not in log, "the store never failed")
 
 
 @case("a full disk in `always`: -IOERR, reads go on, recovery, nothing acknowledged lost")
