@@ -324,6 +324,19 @@ static bool take_claims_of(struct core *core, struct peer *peer)
     return true;
 }
 
+/* A summary is the peer's last word: what it said before and does not say now, it has
+ * not. Without this one word that was not true would keep it from being served for
+ * as long as the link lives. */
+static void take_back_claims_of(const struct core *core, struct peer *peer)
+{
+    for (size_t index = 0; index < peer->said.count; index++) {
+        struct crdt_dot *said = &peer->said.items[index];
+        uint64_t claim = vector_get(&core->claims, &said->origin);
+        if (claim < said->seq)
+            said->seq = claim;
+    }
+}
+
 static void take_summary(struct core *core, struct peer *peer, const struct message_summary *word)
 {
     if (!read_claims(core, peer, word->summary))
@@ -334,6 +347,7 @@ static void take_summary(struct core *core, struct peer *peer, const struct mess
         vector_clear(&peer->lacked);
         vector_clear(&peer->lacked_us);
     }
+    take_back_claims_of(core, peer);
     if (!take_claims_of(core, peer))
         return;
     if (!read_claims(core, peer, word->held))

@@ -1,6 +1,7 @@
 /* What the core promises when stores fail, nodes die, and memory runs out. */
 #include "tests/core/pump.h"
 
+#include "gossipd/wire/message.h"
 #include "tests/support/runner.h"
 
 #include <string.h>
@@ -52,6 +53,34 @@ START_TEST(a_failed_store_is_told_and_recovered_from)
     ck_assert_str_eq(pump_ask(&pump, 0, "SET k after"), "+OK\r\n");
     pump_run(&pump, 1100000);
     ck_assert_str_eq(pump_ask(&pump, 1, "GET k"), "$5\r\nafter\r\n");
+    ck_assert(pump_is_equal(&pump));
+    end();
+}
+END_TEST
+
+START_TEST(a_claim_that_was_not_true_ends_with_the_next_summary)
+{
+    begin(2, CORE_ALWAYS);
+    /* What a line that garbles may make of a summary of node 1. */
+    struct crdt_dot claim = {crdt_self(core_document(pump.nodes[0].core)), 99999};
+    struct crdt_buffer summary, none, frame;
+    crdt_buffer_init(&summary, NULL);
+    crdt_buffer_init(&none, NULL);
+    crdt_buffer_init(&frame, NULL);
+    OK(crdt_summary_write(&claim, 1, &summary));
+    OK(crdt_summary_write(NULL, 0, &none));
+    struct message message = {.kind = MESSAGE_SUMMARY,
+        .as.summary = {.is_reply = true,
+            .summary = crdt_buffer_bytes(&summary),
+            .held = crdt_buffer_bytes(&none)}};
+    OK(message_write(&frame, &message));
+    pump_frame(&pump, 0, 1, frame.data, frame.size);
+    crdt_buffer_close(&summary);
+    crdt_buffer_close(&none);
+    crdt_buffer_close(&frame);
+    ck_assert_str_eq(pump_ask(&pump, 0, "SET k v"), "+OK\r\n");
+    pump_run(&pump, 3000000);
+    ck_assert_str_eq(pump_ask(&pump, 1, "GET k"), "$1\r\nv\r\n");
     ck_assert(pump_is_equal(&pump));
     end();
 }
@@ -350,6 +379,7 @@ int main(void)
     TCase *tests = tcase_create("core_faults");
     tcase_set_timeout(tests, 100);
     tcase_add_test(tests, a_failed_store_is_told_and_recovered_from);
+    tcase_add_test(tests, a_claim_that_was_not_true_ends_with_the_next_summary);
     tcase_add_test(tests, what_peers_wrote_while_the_store_failed_is_stored_in_its_order);
     tcase_add_test(tests, a_backup_is_answered_in_its_turn_when_the_host_says_so);
     tcase_add_test(tests, a_backup_whose_client_has_gone_is_answered_to_nobody);
