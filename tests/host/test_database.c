@@ -238,9 +238,9 @@ START_TEST(a_newer_schema_is_refused)
 }
 END_TEST
 
-START_TEST(a_copied_store_is_burnt_until_a_clean_mark)
+/* Closes the store, puts a copy in its place, and opens that. */
+static void become_a_copy(void)
 {
-    write_three_feeds();
     database_close(database);
     database = NULL;
     char command[1200];
@@ -248,6 +248,12 @@ START_TEST(a_copied_store_is_burnt_until_a_clean_mark)
         support_path("copy.db"), support_path("copy.db"), support_path("store.db"));
     ck_assert_int_eq(system(command), 0);
     open_again();
+}
+
+START_TEST(a_copied_store_is_burnt_until_a_clean_mark)
+{
+    write_three_feeds();
+    become_a_copy();
     ck_assert(facts.has_moved);
     /* A crash right here: the next start sees no move, but the mark. */
     open_again();
@@ -262,13 +268,7 @@ START_TEST(a_store_whose_making_was_cut_off_is_named_at_the_next_start)
         SQLITE_OK);
     open_again();
     ck_assert(!facts.is_new);
-    database_close(database);
-    database = NULL;
-    char command[1200];
-    snprintf(command, sizeof command, "cp %s %s && mv %s %s", support_path("store.db"),
-        support_path("copy.db"), support_path("copy.db"), support_path("store.db"));
-    ck_assert_int_eq(system(command), 0);
-    open_again();
+    become_a_copy();
     ck_assert(facts.has_moved);
 }
 END_TEST

@@ -11,14 +11,9 @@
 
 bool database_floor_open(sqlite3 *handle)
 {
-    int64_t count = 0;
-    /* A start that changes nothing writes nothing: a full disk lets it read. */
-    return (sql_number(sql_prepare(handle,
-                           "SELECT count(*) FROM sqlite_schema WHERE name = 'floor'"), &count) &&
-               count == 1) ||
-        sql_finish(sql_prepare(handle,
-            "CREATE TABLE IF NOT EXISTS floor (key BLOB NOT NULL, generation INTEGER NOT NULL, "
-            "seq INTEGER NOT NULL, PRIMARY KEY (key, generation)) WITHOUT ROWID"));
+    return sql_ensure_table(handle, "floor",
+        "CREATE TABLE IF NOT EXISTS floor (key BLOB NOT NULL, generation INTEGER NOT NULL, "
+        "seq INTEGER NOT NULL, PRIMARY KEY (key, generation)) WITHOUT ROWID");
 }
 
 bool database_floor_raise(sqlite3 *handle, const struct crdt_dot *dot)

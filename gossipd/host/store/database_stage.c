@@ -5,14 +5,10 @@
 
 bool database_stage_open(sqlite3 *handle)
 {
-    int64_t count = 0;
-    return (sql_number(sql_prepare(handle,
-                           "SELECT count(*) FROM sqlite_schema WHERE name = 'stage'"), &count) &&
-               count == 1) ||
-        sql_finish(sql_prepare(handle,
-            "CREATE TABLE IF NOT EXISTS stage (id INTEGER PRIMARY KEY AUTOINCREMENT, "
-            "hash BLOB NOT NULL, bytes INTEGER NOT NULL, parts INTEGER NOT NULL, "
-            "tips BLOB NOT NULL, staged INTEGER NOT NULL)"));
+    return sql_ensure_table(handle, "stage",
+        "CREATE TABLE IF NOT EXISTS stage (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+        "hash BLOB NOT NULL, bytes INTEGER NOT NULL, parts INTEGER NOT NULL, "
+        "tips BLOB NOT NULL, staged INTEGER NOT NULL)");
 }
 
 bool database_stage_clear(sqlite3 *handle)
