@@ -1,59 +1,31 @@
 /* Evidence of forks in the store. See database_evidence.h. */
 #include "gossipd/host/store/database_evidence.h"
 
-#include <string.h>
-
-#include "gossipd/host/identity.h"
-
-static const char schema_sql[] =
-    "CREATE TABLE IF NOT EXISTS evidence (key BLOB NOT NULL, generation INTEGER NOT NULL, "
-    "seq INTEGER NOT NULL, header_a BLOB NOT NULL, signature_a BLOB NOT NULL, "
-    "header_b BLOB, signature_b BLOB, found_ms INTEGER NOT NULL, "
-    "PRIMARY KEY (key, generation)) WITHOUT ROWID;";
-
-static bool has_table(sqlite3 *handle)
-{
-    sqlite3_stmt *statement = NULL;
-    bool is_there = sqlite3_prepare_v2(handle,
-                        "SELECT 1 FROM sqlite_schema WHERE name = 'evidence'", -1, &statement,
-                        NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW;
-    sqlite3_finalize(statement);
-    return is_there;
-}
+#include "gossipd/host/store/sql.h"
+#include "gossipd/host/store/tips_table.h"
 
 bool database_evidence_open(sqlite3 *handle)
 {
-    /* A start that changes nothing writes nothing: a full disk lets it read. */
-    return has_table(handle) || sqlite3_exec(handle, schema_sql, NULL, NULL, NULL) == SQLITE_OK;
-}
-
-static bool finish(sqlite3_stmt *statement, bool is_prepared)
-{
-    bool is_done = is_prepared && sqlite3_step(statement) == SQLITE_DONE;
-    sqlite3_finalize(statement);
-    return is_done;
+    return sql_ensure_table(handle, "evidence",
+        "CREATE TABLE IF NOT EXISTS evidence (key BLOB NOT NULL, generation INTEGER NOT NULL, "
+        "seq INTEGER NOT NULL, header_a BLOB NOT NULL, signature_a BLOB NOT NULL, "
+        "header_b BLOB, signature_b BLOB, found_ms INTEGER NOT NULL, "
+        "PRIMARY KEY (key, generation)) WITHOUT ROWID");
 }
 
 static bool forget(sqlite3 *handle, const struct crdt_origin *origin)
 {
-    sqlite3_stmt *statement = NULL;
-    bool is_prepared = sqlite3_prepare_v2(handle,
-        "DELETE FROM evidence WHERE key = ?1 AND generation = ?2", -1, &statement,
-        NULL) == SQLITE_OK;
-    if (is_prepared) {
-        sqlite3_bind_blob(statement, 1, origin->key, CRDT_KEY_BYTES, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 2, (int64_t)origin->generation);
-    }
-    return finish(statement, is_prepared);
+    sqlite3_stmt *statement =
+        sql_prepare(handle, "DELETE FROM evidence WHERE key = ?1 AND generation = ?2");
+    sql_bind_origin(statement, origin);
+    return sql_finish(statement);
 }
 
 static void bind_tip(sqlite3_stmt *statement, int column, const struct tip *tip)
 {
-    const struct crdt_bytes *header = &tip->batch.header;
-    sqlite3_bind_blob64(statement, column, header->data, header->size, SQLITE_STATIC);
-    sqlite3_bind_blob(
-        statement, column + 1, tip->signature, sizeof tip->signature, SQLITE_STATIC);
+    sql_bind_bytes(statement, column, tip->batch.header);
+    sql_bind_bytes(
+        statement, column + 1, (struct crdt_bytes){tip->signature, sizeof tip->signature});
 }
 
 bool database_evidence_set(sqlite3 *handle, const struct row *row)
@@ -66,30 +38,23 @@ bool database_evidence_set(sqlite3 *handle, const struct row *row)
     if (evidence_read(bytes, &evidence) != CRDT_OK) {
         return false;
     }
-    sqlite3_stmt *statement = NULL;
-    bool is_prepared = sqlite3_prepare_v2(handle,
+    sqlite3_stmt *statement = sql_prepare(handle,
         "INSERT OR REPLACE INTO evidence (key, generation, seq, header_a, signature_a, "
-        "header_b, signature_b, found_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", -1,
-        &statement, NULL) == SQLITE_OK;
-    if (is_prepared) {
-        sqlite3_bind_blob(statement, 1, row->origin.key, CRDT_KEY_BYTES, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 2, (int64_t)row->origin.generation);
-        sqlite3_bind_int64(statement, 3, (int64_t)evidence_seq(&evidence));
-        bind_tip(statement, 4, &evidence.here);
-        if (evidence.is_proof) {
-            bind_tip(statement, 6, &evidence.other);
-        }
-        sqlite3_bind_int64(statement, 8, (int64_t)evidence.found_ms);
+        "header_b, signature_b, found_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    sql_bind_origin(statement, &row->origin);
+    sqlite3_bind_int64(statement, 3, (int64_t)evidence_seq(&evidence));
+    bind_tip(statement, 4, &evidence.here);
+    if (evidence.is_proof) {
+        bind_tip(statement, 6, &evidence.other);
     }
-    return finish(statement, is_prepared);
+    sqlite3_bind_int64(statement, 8, (int64_t)evidence.found_ms);
+    return sql_finish(statement);
 }
 
 /* Writes one column as a token. */
 static bool append_column(sqlite3_stmt *statement, int column, struct crdt_buffer *buffer)
 {
-    const struct crdt_bytes bytes = {sqlite3_column_blob(statement, column),
-        (size_t)sqlite3_column_bytes(statement, column)};
-    return crdt_write_bytes(buffer, bytes) == CRDT_OK;
+    return crdt_write_bytes(buffer, sql_bytes(statement, column)) == CRDT_OK;
 }
 
 /* Reads the row at hand into `buffer`; false when memory is out. */
@@ -110,7 +75,7 @@ bool database_evidence_replay(sqlite3 *handle,
 {
     struct crdt_buffer buffer;
     sqlite3_stmt *statement = NULL;
-    if (!has_table(handle)) {
+    if (!sql_has_table(handle, "evidence")) {
         return true;
     }
     crdt_buffer_init(&buffer, NULL);
@@ -144,26 +109,13 @@ bool database_evidence_open_file(const char *path, uint8_t ret_cluster_id[static
         sqlite3_db_config(*ret_handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         code = sqlite3_exec(*ret_handle, "PRAGMA query_only = 1", NULL, NULL, NULL);
     }
-    sqlite3_stmt *statement = NULL;
-    bool is_read = code == SQLITE_OK &&
-        sqlite3_prepare_v2(*ret_handle, "SELECT value FROM mark WHERE name = 'cluster'", -1,
-            &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW &&
-        sqlite3_column_bytes(statement, 0) == CRDT_HASH_BYTES;
-    if (is_read) {
-        memcpy(ret_cluster_id, sqlite3_column_blob(statement, 0), CRDT_HASH_BYTES);
-    }
+    sqlite3_stmt *statement = code != SQLITE_OK
+        ? NULL : sql_prepare(*ret_handle, "SELECT value FROM mark WHERE name = 'cluster'");
+    bool is_read = statement != NULL && sqlite3_step(statement) == SQLITE_ROW &&
+        sql_fixed(statement, 0, ret_cluster_id, CRDT_HASH_BYTES);
     sqlite3_finalize(statement);
     return is_read || failure_say(failure, "cannot read the store %s: %s; is this the data "
         "directory of a gossipd?", path, sqlite3_errmsg(*ret_handle));
-}
-
-static bool is_signed(const struct tip *tip, const uint8_t *cluster_id)
-{
-    uint8_t message[CORE_SIGNED_BYTES];
-    core_signed_message(cluster_id, tip->batch.head, message);
-    return identity_verify(
-        tip->batch.origin.key, message, sizeof message, tip->signature);
 }
 
 enum evidence_verdict evidence_check(
@@ -173,8 +125,8 @@ enum evidence_verdict evidence_check(
     if (evidence_read(bytes, &evidence) != CRDT_OK) {
         return EVIDENCE_IS_BROKEN;
     }
-    if (!is_signed(&evidence.here, cluster_id) ||
-        (evidence.is_proof && !is_signed(&evidence.other, cluster_id))) {
+    if (!tip_is_signed(&evidence.here, cluster_id) ||
+        (evidence.is_proof && !tip_is_signed(&evidence.other, cluster_id))) {
         return EVIDENCE_IS_FORGED;
     }
     return evidence.is_proof ? EVIDENCE_PROVES : EVIDENCE_IS_SINGLE;

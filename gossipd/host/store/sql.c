@@ -39,14 +39,18 @@ bool sql_number(sqlite3_stmt *statement, int64_t *ret_number)
     return is_there;
 }
 
-bool sql_ensure_table(sqlite3 *handle, const char *name, const char *create_sql)
+bool sql_has_table(sqlite3 *handle, const char *name)
 {
     sqlite3_stmt *statement =
         sql_prepare(handle, "SELECT count(*) FROM sqlite_schema WHERE name = ?1");
     sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
     int64_t count = 0;
-    return (sql_number(statement, &count) && count == 1) ||
-        sql_finish(sql_prepare(handle, create_sql));
+    return sql_number(statement, &count) && count > 0;
+}
+
+bool sql_ensure_table(sqlite3 *handle, const char *name, const char *create_sql)
+{
+    return sql_has_table(handle, name) || sql_finish(sql_prepare(handle, create_sql));
 }
 
 struct crdt_bytes sql_bytes(sqlite3_stmt *statement, int column)

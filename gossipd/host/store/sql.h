@@ -15,6 +15,7 @@ void sql_bind_origin(sqlite3_stmt *statement, const struct crdt_origin *origin);
 void sql_bind_bytes(sqlite3_stmt *statement, int at, struct crdt_bytes bytes);
 /* Runs a statement that gives no rows and ends it. */
 bool sql_finish(sqlite3_stmt *statement);
+bool sql_has_table(sqlite3 *handle, const char *name);
 /* Makes a table that is missing. A start that changes nothing writes nothing: a full
  * disk lets it read. */
 bool sql_ensure_table(sqlite3 *handle, const char *name, const char *create_sql);
