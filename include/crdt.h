@@ -275,13 +275,17 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_counter_add(
 /* Adds to a grow-only counter. RANGE when `amount` is negative. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_gcounter_add(
     struct crdt_transaction *transaction, struct crdt_path path, int64_t amount);
-/* Replaces this origin's contributions to the counter with seq up to `seq` by
- * their sum; nothing is written when there are fewer than two or when the sum
- * is outside int64. Exact when every member that may remove the counter has
- * acknowledged `seq` and its batches up to that acknowledgement are applied
- * here (docs/semantics.md, invariant I9). `type`: COUNTER or GCOUNTER. */
+/* Replaces this origin's contributions to the counter with seq above `after`, up
+ * to `seq`, by their sum, and leaves older and newer ones as they are; nothing
+ * is written when there are fewer than two or when the sum is outside int64.
+ * Exact when every member that may remove the counter has acknowledged `seq`
+ * and its batches up to that acknowledgement are applied here. Otherwise a
+ * removal that had seen a part of the run leaves all of it standing, and what
+ * stands before the run is removed as ever: so what a member that is away may
+ * have seen, and what it cannot, are best folded as two runs (docs/semantics.md,
+ * invariant I9). `type`: COUNTER or GCOUNTER. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_counter_fold(struct crdt_transaction *transaction,
-    struct crdt_path path, enum crdt_type type, uint64_t seq);
+    struct crdt_path path, enum crdt_type type, uint64_t after, uint64_t seq);
 /* Assigns a register. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_register_set(
     struct crdt_transaction *transaction, struct crdt_path path, struct crdt_bytes value);

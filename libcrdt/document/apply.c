@@ -117,8 +117,9 @@ static enum crdt_status add_amount(
             .dot = dot, .stamp = crdt_dot_seq(dot), .amount = op->amount});
 }
 
-/* The author's contributions named below h go; the one named h becomes the sum,
- * unless a removal that had seen it came first (invariant I9). */
+/* The author's contributions of the run go, but the last of it, named h: that one
+ * becomes the sum, unless a removal that had seen it came first (invariant I9).
+ * What is older than the run stays. */
 static enum crdt_status fold(
     struct crdt_document *document, const struct crdt_op *op, crdt_packed_dot dot)
 {
@@ -129,7 +130,8 @@ static enum crdt_status fold(
     enum crdt_status status = CRDT_OK;
     for (size_t i = node->leaf.count; i > 0 && status == CRDT_OK; i--) {
         crdt_packed_dot name = node->leaf.entries[i - 1].dot;
-        if (crdt_dot_feed(name) == author && crdt_dot_seq(name) < op->fold_seq)
+        uint64_t seq = crdt_dot_seq(name);
+        if (crdt_dot_feed(name) == author && seq >= op->fold_from && seq < op->fold_seq)
             status = crdt_leaf_take(document, node, i - 1);
     }
     size_t index = crdt_leaf_find(&node->leaf, crdt_pack(author, op->fold_seq));

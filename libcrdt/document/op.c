@@ -115,7 +115,10 @@ static enum crdt_status write_payload(
             status = crdt_write_bytes(buffer, op->value);
     } else if (op->code == CRDT_OP_FOLD_COUNTER || op->code == CRDT_OP_FOLD_GCOUNTER) {
         assert(op->fold_seq < op->seq);
+        assert(op->fold_from < op->fold_seq);
         status = crdt_write_uint(buffer, op->seq - op->fold_seq);
+        if (status == CRDT_OK)
+            status = crdt_write_uint(buffer, op->fold_seq - op->fold_from);
         if (status == CRDT_OK)
             status = crdt_write_int(buffer, op->amount);
     }
@@ -155,6 +158,22 @@ static enum crdt_status read_amount(struct crdt_body_reader *reader, struct crdt
     return status;
 }
 
+/* The run that is folded: both ends come before the FOLD, and it has two. */
+static enum crdt_status read_run(struct crdt_body_reader *reader, struct crdt_op *op)
+{
+    uint64_t distance;
+    uint64_t span;
+    enum crdt_status status = crdt_read_uint(&reader->rest, op->seq - 1, &distance);
+    if (status != CRDT_OK)
+        return status;
+    op->fold_seq = op->seq - distance;
+    status = crdt_read_uint(&reader->rest, op->fold_seq - 1, &span);
+    if (status != CRDT_OK)
+        return status;
+    op->fold_from = op->fold_seq - span;
+    return distance > 0 && span > 0 ? CRDT_OK : CRDT_ERR_MALFORMED;
+}
+
 static enum crdt_status read_payload(struct crdt_body_reader *reader, struct crdt_op *op)
 {
     enum crdt_status status = CRDT_OK;
@@ -167,12 +186,7 @@ static enum crdt_status read_payload(struct crdt_body_reader *reader, struct crd
             reader->hlc += (uint64_t)difference;
         op->hlc = reader->hlc;
     } else if (crdt_op_kind(op->code) == CRDT_FOLD) {
-        uint64_t distance;
-        status = crdt_read_uint(&reader->rest, op->seq - 1, &distance);
-        if (status == CRDT_OK && distance == 0)
-            status = CRDT_ERR_MALFORMED;
-        if (status == CRDT_OK)
-            op->fold_seq = op->seq - distance;
+        status = read_run(reader, op);
         if (status == CRDT_OK)
             status = read_amount(reader, op);
     } else if (crdt_op_kind(op->code) == CRDT_ADD) {

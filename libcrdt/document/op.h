@@ -30,6 +30,7 @@ struct crdt_op {
     struct crdt_bytes value;   /* PUT_REGISTER                                      */
     uint64_t hlc;              /* PUT_REGISTER                                      */
     int64_t amount;            /* ADD, FOLD                                         */
+    uint64_t fold_from;        /* FOLD: where its run begins                        */
     uint64_t fold_seq;         /* FOLD: the h of its name                           */
     uint64_t seq;              /* of the dot; MARK: of the record that follows      */
     struct crdt_bytes marks;   /* MARK: (index, increase) tokens                    */

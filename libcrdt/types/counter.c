@@ -55,7 +55,7 @@ enum crdt_status crdt_gcounter_add(
 }
 
 enum crdt_status crdt_counter_fold(struct crdt_transaction *transaction, struct crdt_path path,
-    enum crdt_type type, uint64_t seq)
+    enum crdt_type type, uint64_t after, uint64_t seq)
 {
     const struct crdt_document *document = transaction->document;
     if (!crdt_type_is_counter(type))
@@ -63,20 +63,23 @@ enum crdt_status crdt_counter_fold(struct crdt_transaction *transaction, struct 
     const struct crdt_node *node = crdt_node_at(document, path, type);
     struct crdt_sum sum = {0};
     size_t count = 0;
+    uint64_t least = UINT64_MAX;
     uint64_t greatest = 0;
     for (size_t i = 0; node != NULL && i < node->leaf.count; i++) {
         const struct crdt_leaf_entry *entry = &node->leaf.entries[i];
         uint64_t name = crdt_dot_seq(entry->dot);
-        if (crdt_dot_feed(entry->dot) != document->self || name > seq)
+        if (crdt_dot_feed(entry->dot) != document->self || name <= after || name > seq)
             continue;
         sum = crdt_sum_add(sum, entry->amount);
         count++;
+        least = name < least ? name : least;
         greatest = name > greatest ? name : greatest;
     }
     struct crdt_op op = {
         .code = type == CRDT_COUNTER ? CRDT_OP_FOLD_COUNTER : CRDT_OP_FOLD_GCOUNTER,
         .keys = path.keys,
         .key_count = path.count,
+        .fold_from = least,
         .fold_seq = greatest};
     if (count < 2 || crdt_sum_int64(sum, &op.amount) != CRDT_OK)
         return CRDT_OK;

@@ -7,34 +7,43 @@
 static const struct crdt_bytes keys[] = {{"a", 1}, {"b", 1}};
 static const struct crdt_bytes element = {"e", 1};
 
+/* Which of its own contributions a replica folds. */
+enum part {
+    ALL,
+    FIRST_TWO,
+    LAST_TWO,
+};
+
 struct letter {
     const char *text;
     enum crdt_kind kind;
     enum crdt_type type;
     unsigned key_count;
     bool has_element;
-    bool is_early; /* folds the first two contributions and not all               */
+    enum part part; /* FOLD                                                       */
 };
 
 static const struct letter letters[LETTER_COUNT] = {
-    {"assign a", CRDT_PUT, CRDT_REGISTER, 1, false, false},
-    {"assign a/b", CRDT_PUT, CRDT_REGISTER, 2, false, false},
-    {"put e into a", CRDT_PUT, CRDT_SET, 1, true, false},
-    {"put e into a/b", CRDT_PUT, CRDT_SET, 2, true, false},
-    {"add to a", CRDT_ADD, CRDT_COUNTER, 1, false, false},
-    {"add to a/b", CRDT_ADD, CRDT_COUNTER, 2, false, false},
-    {"remove key a", CRDT_KILL, CRDT_ANY, 1, false, false},
-    {"remove key a/b", CRDT_KILL, CRDT_ANY, 2, false, false},
-    {"remove map a", CRDT_KILL, CRDT_MAP, 1, false, false},
-    {"remove all", CRDT_KILL, CRDT_ANY, 0, false, false},
-    {"reset a", CRDT_KILL, CRDT_COUNTER, 1, false, false},
-    {"reset a/b", CRDT_KILL, CRDT_COUNTER, 2, false, false},
-    {"take e from a", CRDT_KILL, CRDT_SET, 1, true, false},
-    {"take e from a/b", CRDT_KILL, CRDT_SET, 2, true, false},
-    {"fold a", CRDT_FOLD, CRDT_COUNTER, 1, false, false},
-    {"fold a/b", CRDT_FOLD, CRDT_COUNTER, 2, false, false},
-    {"fold the first two of a", CRDT_FOLD, CRDT_COUNTER, 1, false, true},
-    {"fold the first two of a/b", CRDT_FOLD, CRDT_COUNTER, 2, false, true},
+    {"assign a", CRDT_PUT, CRDT_REGISTER, 1, false, ALL},
+    {"assign a/b", CRDT_PUT, CRDT_REGISTER, 2, false, ALL},
+    {"put e into a", CRDT_PUT, CRDT_SET, 1, true, ALL},
+    {"put e into a/b", CRDT_PUT, CRDT_SET, 2, true, ALL},
+    {"add to a", CRDT_ADD, CRDT_COUNTER, 1, false, ALL},
+    {"add to a/b", CRDT_ADD, CRDT_COUNTER, 2, false, ALL},
+    {"remove key a", CRDT_KILL, CRDT_ANY, 1, false, ALL},
+    {"remove key a/b", CRDT_KILL, CRDT_ANY, 2, false, ALL},
+    {"remove map a", CRDT_KILL, CRDT_MAP, 1, false, ALL},
+    {"remove all", CRDT_KILL, CRDT_ANY, 0, false, ALL},
+    {"reset a", CRDT_KILL, CRDT_COUNTER, 1, false, ALL},
+    {"reset a/b", CRDT_KILL, CRDT_COUNTER, 2, false, ALL},
+    {"take e from a", CRDT_KILL, CRDT_SET, 1, true, ALL},
+    {"take e from a/b", CRDT_KILL, CRDT_SET, 2, true, ALL},
+    {"fold a", CRDT_FOLD, CRDT_COUNTER, 1, false, ALL},
+    {"fold a/b", CRDT_FOLD, CRDT_COUNTER, 2, false, ALL},
+    {"fold the first two of a", CRDT_FOLD, CRDT_COUNTER, 1, false, FIRST_TWO},
+    {"fold the first two of a/b", CRDT_FOLD, CRDT_COUNTER, 2, false, FIRST_TWO},
+    {"fold the last two of a", CRDT_FOLD, CRDT_COUNTER, 1, false, LAST_TWO},
+    {"fold the last two of a/b", CRDT_FOLD, CRDT_COUNTER, 2, false, LAST_TWO},
 };
 
 const char *letter_text(unsigned letter)
@@ -47,9 +56,9 @@ struct crdt_path letter_path(unsigned letter)
     return (struct crdt_path){keys, letters[letter].key_count};
 }
 
-bool letter_is_early(unsigned letter)
+bool letter_is_part(unsigned letter)
 {
-    return letters[letter].is_early;
+    return letters[letter].part != ALL;
 }
 
 /* The author's own contributions at the path, least seq first. */
@@ -70,17 +79,19 @@ static size_t own_contributions(
     return count;
 }
 
-static bool describe_fold(bool is_early, const struct oracle_entries *live, struct oracle_op *op)
+static bool describe_fold(enum part part, const struct oracle_entries *live, struct oracle_op *op)
 {
     const struct oracle_entry *own[ORACLE_ORIGINS_MAX];
     claim(live->count <= ORACLE_ORIGINS_MAX);
     size_t count = own_contributions(live, op, own);
-    if (count < 2 || (is_early && count == 2))
+    if (count < 2 || (part != ALL && count == 2))
         return false;
-    count = is_early ? 2 : count;
-    for (size_t i = 0; i < count; i++)
+    size_t first = part == LAST_TWO ? count - 2 : 0;
+    size_t last = part == FIRST_TWO ? 1 : count - 1;
+    for (size_t i = first; i <= last; i++)
         op->amount += own[i]->amount;
-    op->folded = own[count - 1]->put->seq;
+    op->folded_from = own[first]->put->seq;
+    op->folded = own[last]->put->seq;
     return true;
 }
 
@@ -95,7 +106,7 @@ bool letter_describe(
     op->has_element = what->has_element;
     op->element = element;
     if (what->kind == CRDT_FOLD)
-        return describe_fold(what->is_early, live, op);
+        return describe_fold(what->part, live, op);
     if (what->kind == CRDT_ADD)
         for (op->amount = 1; index > 0; index--)
             op->amount *= 10;
@@ -119,8 +130,9 @@ enum crdt_status letter_write(
     if (what->kind == CRDT_ADD)
         return crdt_counter_add(transaction, path, op->amount);
     if (what->kind == CRDT_FOLD)
-        return crdt_counter_fold(
-            transaction, path, what->type, what->is_early ? op->folded : CRDT_SEQ_MAX);
+        return crdt_counter_fold(transaction, path, what->type,
+            what->part == LAST_TWO ? op->folded_from - 1 : 0,
+            what->part == FIRST_TWO ? op->folded : CRDT_SEQ_MAX);
     if (what->kind == CRDT_KILL)
         return what->has_element ? crdt_set_remove(transaction, path, element)
                                  : crdt_remove(transaction, path, what->type);

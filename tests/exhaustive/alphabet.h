@@ -5,7 +5,7 @@
 
 #include "tests/support/oracle.h"
 
-#define LETTER_COUNT 18u
+#define LETTER_COUNT 20u
 
 const char *letter_text(unsigned letter);
 
@@ -16,7 +16,7 @@ const char *letter_text(unsigned letter);
 bool letter_describe(
     unsigned letter, unsigned index, const struct oracle_entries *live, struct oracle_op *op);
 /* Makes this letter nothing only because another one does the same? */
-bool letter_is_early(unsigned letter);
+bool letter_is_part(unsigned letter);
 /* Writes what was described. */
 enum crdt_status letter_write(
     unsigned letter, const struct oracle_op *op, struct crdt_transaction *transaction);

@@ -130,7 +130,7 @@ bool claims_execute(struct claims *claims)
     oracle_live(&history->oracle, &context, &history->live);
     struct oracle_op described = {.author = op->author, .seq = op->seq, .deps = context};
     bool is_made = letter_describe(op->letter, index, &history->live, &described);
-    if (!is_made && letter_is_early(op->letter))
+    if (!is_made && letter_is_part(op->letter))
         return false;
     struct copy *copy = &claims->copies[op->seen][COPY_LIFE + op->author];
     step(history, CLAIM_EXECUTE, "executing");

@@ -41,7 +41,8 @@ static void remove_or_fold(struct choice *choice, struct crdt_document *document
         break;
     case 1:
         if (type == CRDT_COUNTER || type == CRDT_GCOUNTER)
-            fold(document, some_path(choice), type, choice_below(choice, 20));
+            fold_run(document, some_path(choice), type, choice_below(choice, 10),
+                choice_below(choice, 20));
         break;
     default:
         clear(document, some_path(choice), type);

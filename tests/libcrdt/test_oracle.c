@@ -92,6 +92,7 @@ static void fold_two(void)
     op(CRDT_ADD, CRDT_COUNTER, "k", 0, 1, 0)->amount = 5;
     op(CRDT_ADD, CRDT_COUNTER, "k", 0, 2, 0)->amount = 6;
     struct oracle_op *fold = op(CRDT_FOLD, CRDT_COUNTER, "k", 0, 3, 0);
+    fold->folded_from = 1;
     fold->folded = 2;
     fold->amount = 11;
 }

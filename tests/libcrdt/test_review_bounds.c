@@ -328,7 +328,7 @@ START_TEST(open_batch_goes_on_after_it_moved)
     note(document);
     add(document, PATH("n"), 10);
     struct crdt_transaction *transaction = begin(document);
-    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 2));
+    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 0, 2));
     crdt_abort(transaction);
     OK(crdt_set_generation(document, 2));
     add(document, PATH("n"), 100);

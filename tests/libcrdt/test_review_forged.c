@@ -241,18 +241,28 @@ START_TEST(unknown_record_of_a_newer_version_applies_nothing)
 }
 END_TEST
 
-START_TEST(fold_names_an_earlier_contribution)
+/* Three contributions and a fold of them, to a reader who knows nothing. */
+static void fold_must_say(enum crdt_status status, uint64_t distance, uint64_t span)
 {
-    for (uint64_t distance = 0; distance <= 3; distance++) {
-        struct forged forged = forged_new(3);
-        forged.first_seq = 1;
-        NUMBERS(&forged.body, 4, 0, 0, 5, 4, 0, 0, 6, 6, 0, 0, distance, 11);
-        struct crdt_document *kept = reader;
-        reader = document_new(1, 1);
-        must_say(distance == 0 || distance == 3 ? CRDT_ERR_MALFORMED : CRDT_OK, forged);
-        crdt_close(reader);
-        reader = kept;
-    }
+    struct forged forged = forged_new(4);
+    forged.first_seq = 1;
+    NUMBERS(&forged.body, 4, 0, 0, 5, 4, 0, 0, 6, 4, 0, 0, 7, 6, 0, 0, distance, span, 18);
+    struct crdt_document *kept = reader;
+    reader = document_new(1, 1);
+    must_say(status, forged);
+    crdt_close(reader);
+    reader = kept;
+}
+
+START_TEST(fold_names_a_run_of_two_or_more_before_it)
+{
+    for (uint64_t distance = 0; distance <= 5; distance++)
+        for (uint64_t span = 0; span <= 5; span++) {
+            bool is_run = distance >= 1 && span >= 1 && distance + span <= 3;
+            fold_must_say(is_run ? CRDT_OK : CRDT_ERR_MALFORMED, distance, span);
+        }
+    fold_must_say(CRDT_ERR_MALFORMED, 1, UINT64_MAX);
+    fold_must_say(CRDT_ERR_MALFORMED, UINT64_MAX, 1);
 }
 END_TEST
 
@@ -267,7 +277,7 @@ int main(void)
     tcase_add_test(forged, newer_minor_version_may_add_header_fields);
     tcase_add_test(forged, batch_ends_below_the_greatest_seq);
     tcase_add_test(forged, unknown_record_of_a_newer_version_applies_nothing);
-    tcase_add_test(forged, fold_names_an_earlier_contribution);
+    tcase_add_test(forged, fold_names_a_run_of_two_or_more_before_it);
     suite_add_tcase(suite, forged);
     return runner_run(suite);
 }

@@ -321,8 +321,8 @@ START_TEST(abort_restores_sums_exactly)
     struct crdt_transaction *transaction = begin(document);
     OK(crdt_counter_add(transaction, PATH("n"), INT64_MIN));
     OK(crdt_counter_add(transaction, PATH("n"), 5));
-    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 4));
-    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 5));
+    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 0, 4));
+    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 0, 5));
     OK(crdt_remove(transaction, PATH("n"), CRDT_COUNTER));
     crdt_abort(transaction);
     struct crdt_sum after = crdt_counter_sum(document, PATH("n"), CRDT_COUNTER);

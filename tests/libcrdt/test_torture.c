@@ -154,7 +154,7 @@ static enum crdt_status call_flag(struct scene *scene)
 
 static enum crdt_status call_fold(struct scene *scene)
 {
-    return crdt_counter_fold(scene->transaction, PATH("n"), CRDT_COUNTER, UINT64_MAX);
+    return crdt_counter_fold(scene->transaction, PATH("n"), CRDT_COUNTER, 0, UINT64_MAX);
 }
 
 static enum crdt_status call_remove(struct scene *scene)

@@ -44,7 +44,7 @@ static void write_everything(struct crdt_transaction *transaction)
     OK(crdt_flag_disable(transaction, PATH("f")));
     OK(crdt_flag_enable(transaction, PATH("f2")));
     OK(crdt_note(transaction));
-    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, UINT64_MAX));
+    OK(crdt_counter_fold(transaction, PATH("n"), CRDT_COUNTER, 0, UINT64_MAX));
     OK(crdt_remove(transaction, PATH("m"), CRDT_ANY));
     OK(crdt_counter_add(transaction, PATH("m", "deep", "er"), 9));
     OK(crdt_remove(transaction, crdt_root(), CRDT_ANY));

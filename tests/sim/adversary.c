@@ -57,8 +57,10 @@ static void draft_body(struct crdt_buffer *body, enum poison poison)
     put_number(body, poison == POISON_SHARED_PATH ? 1 : 0);
     put_number(body, 1);
     put_bytes(body, "poison", 6);
-    if (poison == POISON_FOLD_TOO_FAR)
+    if (poison == POISON_FOLD_TOO_FAR) {
         put_number(body, 1000);
+        put_number(body, 1);
+    }
     if (poison != POISON_TRUNCATED)
         (void)!crdt_write_int(body, poison == POISON_NEGATIVE ? -1 : 1);
 }

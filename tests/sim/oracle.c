@@ -83,7 +83,7 @@ static bool ends(const struct deed *deed, struct oracle_entry *entry)
             entry->version = deed->seq;
             entry->amount = record->amount;
         }
-        return entry->seq < record->fold_seq;
+        return entry->seq >= record->fold_from && entry->seq < record->fold_seq;
     default: return is_in_scope(entry, record) && has_seen(deed, entry);
     }
 }

@@ -137,6 +137,17 @@ static void read_place(struct reading *reading, struct crdt_bytes *body, struct 
         place->prefixes[i + 1] = record_mix(place->prefixes[i], record_hash(reading->keys[i]));
 }
 
+/* Counted back: the last of a FOLD's run from its own seq, the first from the last. */
+static void read_run(struct reading *reading, struct crdt_bytes *body, struct record *record)
+{
+    uint64_t seq = reading->first_seq + reading->records->count - 1;
+    record->fold_seq = seq - read_uint(reading, body);
+    record->fold_from = record->fold_seq - read_uint(reading, body);
+    if (record->fold_from == 0 || record->fold_from >= record->fold_seq
+        || record->fold_seq >= seq)
+        problem(reading, "a fold of what are no two earlier operations");
+}
+
 static void read_record(struct reading *reading, struct crdt_bytes *body, unsigned code)
 {
     struct records *records = reading->records;
@@ -148,8 +159,7 @@ static void read_record(struct reading *reading, struct crdt_bytes *body, unsign
         return;
     read_place(reading, body, record);
     if (code == RECORD_FOLD_COUNTER || code == RECORD_FOLD_GCOUNTER)
-        record->fold_seq
-            = reading->first_seq + records->count - 1 - read_uint(reading, body);
+        read_run(reading, body, record);
     if (code >= RECORD_ADD_COUNTER && code <= RECORD_FOLD_GCOUNTER)
         record->amount = read_int(reading, body);
     if (code == RECORD_PUT_REGISTER) {

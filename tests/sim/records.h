@@ -37,6 +37,7 @@ struct record {
     int64_t amount;
     uint64_t hlc;
     uint64_t value;    /* hash of a register's                                  */
+    uint64_t fold_from; /* of a FOLD: where its run begins                      */
     uint64_t fold_seq; /* h of a FOLD                                           */
 };
 

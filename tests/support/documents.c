@@ -105,10 +105,16 @@ void clear(struct crdt_document *document, struct crdt_path path, enum crdt_type
     finish(transaction, crdt_remove(transaction, path, type));
 }
 
-void fold(struct crdt_document *document, struct crdt_path path, enum crdt_type type, uint64_t seq)
+void fold_run(struct crdt_document *document, struct crdt_path path, enum crdt_type type,
+    uint64_t after, uint64_t seq)
 {
     struct crdt_transaction *transaction = begin(document);
-    finish(transaction, crdt_counter_fold(transaction, path, type, seq));
+    finish(transaction, crdt_counter_fold(transaction, path, type, after, seq));
+}
+
+void fold(struct crdt_document *document, struct crdt_path path, enum crdt_type type, uint64_t seq)
+{
+    fold_run(document, path, type, 0, seq);
 }
 
 void note(struct crdt_document *document)

@@ -28,6 +28,9 @@ void enable(struct crdt_document *document, struct crdt_path path);
 void disable(struct crdt_document *document, struct crdt_path path);
 void clear(struct crdt_document *document, struct crdt_path path, enum crdt_type type);
 void fold(struct crdt_document *document, struct crdt_path path, enum crdt_type type, uint64_t seq);
+/* Only those made after `after`. */
+void fold_run(struct crdt_document *document, struct crdt_path path, enum crdt_type type,
+    uint64_t after, uint64_t seq);
 void note(struct crdt_document *document);
 
 /* Reads. */

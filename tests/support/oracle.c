@@ -125,7 +125,7 @@ static bool apply_folds(const struct oracle *oracle, const struct oracle_context
         if (op->kind != CRDT_FOLD || op->author != put->author || !is_same_leaf(op, put) ||
             op->seq > context->seqs[op->author])
             continue;
-        if (put->seq < op->folded)
+        if (put->seq >= op->folded_from && put->seq < op->folded)
             return false;
         if (put->seq == op->folded && op->seq > entry->version) {
             entry->version = op->seq;

@@ -32,7 +32,8 @@ struct oracle_op {
     bool has_element;
     struct crdt_bytes element; /* borrowed                                     */
     int64_t amount;            /* ADD, FOLD                                    */
-    uint64_t folded;           /* FOLD: the last contribution it stands for    */
+    uint64_t folded_from;      /* FOLD: the first contribution it stands for   */
+    uint64_t folded;           /* FOLD: the last one                           */
     uint8_t value[ORACLE_VALUE_MAX];
     size_t value_bytes;
     uint64_t hlc;              /* registers: as the author's document showed it */

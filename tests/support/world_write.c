@@ -105,24 +105,28 @@ static struct oracle_op *joined_by(struct world *world, struct world_replica *re
     return NULL;
 }
 
-/* Own live contributions up to `op->folded`: fills in the fold they make.
- * Returns whether there is one to write. */
-static bool plan_fold(struct world *world, struct world_replica *replica, struct oracle_op *op)
+/* Own live contributions above `after`, up to `limit`: fills in the fold they
+ * make. Returns whether there is one to write. */
+static bool plan_fold(struct world *world, struct world_replica *replica, uint64_t after,
+    uint64_t limit, struct oracle_op *op)
 {
     struct oracle_context context = world_effective(replica);
     oracle_live(&world->oracle, &context, &world->live);
-    uint64_t limit = op->folded, count = 0;
+    uint64_t count = 0;
+    op->folded_from = UINT64_MAX;
     op->folded = 0;
     op->amount = 0;
     struct crdt_sum sum = {0, 0};
     for (size_t i = 0; i < world->live.count; i++) {
         const struct oracle_entry *entry = &world->live.items[i];
         const struct oracle_op *put = entry->put;
-        if (put->author != replica->self || put->type != op->type || put->seq > limit ||
-            !oracle_path_is_equal(&put->path, &op->path))
+        if (put->author != replica->self || put->type != op->type || put->seq <= after ||
+            put->seq > limit || !oracle_path_is_equal(&put->path, &op->path))
             continue;
         count++;
         sum = crdt_sum_add(sum, entry->amount);
+        if (put->seq < op->folded_from)
+            op->folded_from = put->seq;
         if (put->seq > op->folded)
             op->folded = put->seq;
     }
@@ -190,17 +194,22 @@ static void write_add(struct world *world, struct world_replica *replica,
     joined->amount += op->amount;
 }
 
+/* All, all up to some, or any run, empty and backward ones too: later folds nest
+ * in earlier ones, overlap them, or leave older contributions standing. */
 static void write_fold(struct world *world, struct world_replica *replica,
     struct crdt_transaction *transaction, struct oracle_op *op)
 {
     struct crdt_path path = {op->path.keys, op->path.count};
     op->kind = CRDT_FOLD;
     uint64_t newest = replica->context.seqs[replica->self] + replica->open_records;
-    op->folded = choice_below(world->choice, 3) == 0
-                     ? UINT64_MAX
-                     : choice_below(world->choice, (uint32_t)newest + 1);
-    claim(crdt_counter_fold(transaction, path, op->type, op->folded) == CRDT_OK);
-    if (plan_fold(world, replica, op))
+    uint64_t limit = choice_below(world->choice, 3) == 0
+                         ? UINT64_MAX
+                         : choice_below(world->choice, (uint32_t)newest + 1);
+    uint64_t after = choice_below(world->choice, 3) == 0
+                         ? 0
+                         : choice_below(world->choice, (uint32_t)newest + 1);
+    claim(crdt_counter_fold(transaction, path, op->type, after, limit) == CRDT_OK);
+    if (plan_fold(world, replica, after, limit, op))
         append_op(world, replica, op);
 }
 

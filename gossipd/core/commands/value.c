@@ -70,7 +70,7 @@ static enum crdt_status fold(
     if (count == 0 || count % FOLD_COUNT != 0) {
         return CRDT_OK;
     }
-    return crdt_counter_fold(transaction, path, CRDT_COUNTER, call->environment->fold_seq);
+    return crdt_counter_fold(transaction, path, CRDT_COUNTER, 0, call->environment->fold_seq);
 }
 
 enum crdt_status value_increment(
