@@ -158,7 +158,7 @@ first_failure() {
 # Runs the checks until one fails and says which; silent when all pass. With
 # `baseline`, programs are not compared but remembered.
 run_checks() {
-    local mode=$1 name program arguments failure sum
+    local mode=$1 name program arguments failure sum ended
     while IFS=$'\t' read -r name program arguments; do
         ninja -j1 -C "$folder" "$program" >build-mutants/build.log 2>&1 || {
             echo "does not build: see build-mutants/build.log"
@@ -171,10 +171,14 @@ run_checks() {
             continue
         fi
         IFS=$'\t' read -r -a words <<<"$arguments"
-        if ! (cd "$folder" && CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent CK_TIMEOUT_MULTIPLIER=4 \
+        ended=0
+        (cd "$folder" && CK_TAP_LOG_FILE_NAME=- CK_VERBOSITY=silent CK_TIMEOUT_MULTIPLIER=4 \
             timeout -k 5 $((seeds_s + 240)) "./$program" "${words[@]}" </dev/null) \
-            >build-mutants/check.log 2>&1; then
+            >build-mutants/check.log 2>&1 || ended=$?
+        if [ "$ended" -ne 0 ]; then
             failure=$(first_failure build-mutants/check.log)
+            # What `timeout` ends, first by SIGTERM, then by SIGKILL.
+            case "$ended" in 124 | 137) failure="timeout${failure:+ in $failure}" ;; esac
             echo "$name${failure:+: $failure}"
             return 1
         fi
