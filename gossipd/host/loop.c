@@ -120,6 +120,7 @@ static void on_store(struct ev_loop *ev, ev_async *watcher, int events)
     }
     if (news.failed != 0) {
         cache_clear(&loop->cache);
+        store_resume(loop->store);
         struct core_input input = {
             .kind = CORE_STORE_FAILED, .number = news.failed, .reason = news.reason.text};
         loop_input(loop, &input);

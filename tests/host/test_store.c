@@ -9,6 +9,7 @@
 #include "gossipd/host/cache.h"
 #include "gossipd/host/clock.h"
 #include "gossipd/host/counting.h"
+#include "gossipd/limits.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
 
@@ -150,6 +151,7 @@ START_TEST(after_a_failure_all_that_waits_fails_and_later_rows_do_not)
     ck_assert_uint_eq(news.failed, 1);
     ck_assert_uint_eq(news.stored, 0);
     ck_assert_str_eq(news.reason.text, "database or disk is full");
+    store_resume(store);
     ck_assert_uint_eq(store_queued_bytes(store), 0);
     /* The core hands the same batches over again under new numbers. */
     append(4, 1, CORE_ALWAYS);
@@ -163,6 +165,58 @@ START_TEST(after_a_failure_all_that_waits_fails_and_later_rows_do_not)
     news = take();
     ck_assert_uint_eq(news.errands->fetched->row_count, 1);
     ck_assert_uint_eq(news.errands->fetched->rows[0].signature[0], 4);
+    errand_free(news.errands);
+}
+END_TEST
+
+START_TEST(what_comes_before_the_core_hears_of_a_failure_fails_too)
+{
+    struct crdt_dot from = {.seq = 1};
+    memset(from.origin.key, 0xaa, sizeof from.origin.key);
+    from.origin.generation = UINT64_C(0xfedcba9876543210);
+    support_disk.is_full = true;
+    append(1, 1, CORE_ALWAYS);
+    struct store_news news = take();
+    ck_assert_uint_eq(news.failed, 1);
+    support_disk.is_full = false;
+    /* As when the core answers a STORED that came with the same news. */
+    append(2, 2, CORE_ALWAYS);
+    ck_assert(send_fetch(1, &from, 1000));
+    news = take();
+    ck_assert_uint_eq(news.stored, 0);
+    ck_assert_uint_eq(news.errands->fetched->row_count, 0);
+    errand_free(news.errands);
+    store_resume(store);
+    append(3, 1, CORE_ALWAYS);
+    wait_stored(3);
+    ck_assert(send_fetch(2, &from, 1000));
+    news = take();
+    ck_assert_uint_eq(news.errands->fetched->row_count, 1);
+    errand_free(news.errands);
+}
+END_TEST
+
+START_TEST(a_fetch_is_answered_while_rows_never_cease)
+{
+    static uint8_t large[1 << 20];
+    struct crdt_dot from = {.seq = 1};
+    memset(from.origin.key, 0xaa, sizeof from.origin.key);
+    from.origin.generation = UINT64_C(0xfedcba9876543210);
+    uint64_t number = 0;
+    struct store_news news = {.errands = NULL};
+    while (news.errands == NULL) {
+        ck_assert_uint_lt(number, 400);
+        while (store_queued_bytes(store) < 3 * STORE_GROUP_BYTES) {
+            struct core_output output = support_store(number + 1, 0xaa, number + 1, number + 1);
+            output.bytes = (struct crdt_bytes){large, sizeof large};
+            ck_assert(store_append(store, &output, CORE_NO));
+            number++;
+        }
+        ck_assert(from.seq == 0 || send_fetch(1, &from, 1));
+        from.seq = 0;
+        store_take(store, &news);
+    }
+    ck_assert_uint_eq(news.errands->fetched->row_count, 1);
     errand_free(news.errands);
 }
 END_TEST
@@ -265,6 +319,8 @@ int main(void)
     tcase_add_test(tests, no_is_reported_without_fsync);
     tcase_add_test(tests, a_mark_is_durable_whatever_the_durability);
     tcase_add_test(tests, after_a_failure_all_that_waits_fails_and_later_rows_do_not);
+    tcase_add_test(tests, what_comes_before_the_core_hears_of_a_failure_fails_too);
+    tcase_add_test(tests, a_fetch_is_answered_while_rows_never_cease);
     tcase_add_test(tests, a_fetch_sees_what_was_appended_before_it);
     tcase_add_test(tests, a_fetch_sees_rows_of_more_than_one_transaction);
     tcase_add_test(tests, stopping_makes_what_waits_durable);

@@ -85,6 +85,36 @@ void errand_free(struct errand *errand)
     memory_free(&memory, errand, sizeof *errand);
 }
 
+void errand_queue_init(struct errand_queue *queue)
+{
+    *queue = (struct errand_queue){.end = &queue->first};
+}
+
+void errand_queue_add(struct errand_queue *queue, struct errand *errand, uint64_t after)
+{
+    errand->after = after;
+    *queue->end = errand;
+    queue->end = &errand->next;
+}
+
+struct errand *errand_queue_take(struct errand_queue *queue, uint64_t taken)
+{
+    struct errand *errands = queue->first;
+    struct errand **end = &queue->first;
+    while (*end != NULL && (*end)->after <= taken) {
+        end = &(*end)->next;
+    }
+    if (end == &queue->first) {
+        return NULL;
+    }
+    queue->first = *end;
+    *end = NULL;
+    if (queue->first == NULL) {
+        queue->end = &queue->first;
+    }
+    return errands;
+}
+
 static enum database_result do_fetch(struct errand *errand, struct database *database)
 {
     if (!database_fetch(

@@ -10,6 +10,7 @@ struct errand {
     struct crdt_memory memory;
     enum core_output_kind kind;    /* FETCH, DROP, FETCH_PART, STAGE or UNSTAGE     */
     uint64_t id;
+    uint64_t after;                /* rows appended before it: it has to see them   */
     struct crdt_dot from;          /* FETCH                                         */
     size_t bytes_max;              /* FETCH                                         */
     uint64_t part;                 /* FETCH_PART, STAGE                             */
@@ -29,6 +30,16 @@ struct errand {
 struct errand *errand_new(const struct crdt_memory *memory, const struct core_output *output);
 /* Accepts NULL. */
 void errand_free(struct errand *errand);
+
+/* Errands that wait for the rows before them. One thread at a time. */
+struct errand_queue {
+    struct errand *first;
+    struct errand **end;
+};
+void errand_queue_init(struct errand_queue *queue);
+void errand_queue_add(struct errand_queue *queue, struct errand *errand, uint64_t after);
+/* Takes those that wait for no more than `taken` rows, in order. */
+struct errand *errand_queue_take(struct errand_queue *queue, uint64_t taken);
 
 /* Does it. FSYNC_FAILED: what the disk holds is unknown. Other failures are part
  * of the answer. */

@@ -13,6 +13,7 @@ void row_queue_add(struct row_queue *queue, struct row *row)
     *queue->end = row;
     queue->end = &row->next;
     queue->bytes += row_bytes(row);
+    queue->added++;
 }
 
 struct group row_queue_take(struct row_queue *queue)
@@ -35,6 +36,7 @@ struct group row_queue_take(struct row_queue *queue)
         end = &row->next;
     }
     queue->rows = *end;
+    queue->taken += group.count;
     *end = NULL;
     if (queue->rows == NULL) {
         queue->end = &queue->rows;
@@ -50,6 +52,7 @@ struct row *row_queue_clear(struct row_queue *queue)
     }
     queue->rows = NULL;
     queue->end = &queue->rows;
+    queue->taken = queue->added;
     return rows;
 }
 

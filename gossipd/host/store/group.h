@@ -9,6 +9,9 @@ struct row_queue {
     struct row *rows;  /* waiting to be written                                    */
     struct row **end;
     size_t bytes;      /* waiting or being written                                 */
+    uint64_t added;    /* rows, since the start                                    */
+    uint64_t taken;    /* of these; what waits for the newest row waits until it is
+                        * among them                                               */
 };
 
 /* Rows that go into one transaction. */

@@ -2,8 +2,8 @@
  * became durable and what was found.
  *
  * All rows that wait share one transaction and one fsync (group commit). After a
- * failure nothing is written until the loop has taken the news, because the core
- * then hands everything over again. After a failed fsync the process ends: what
+ * failure nothing is written until the loop says that the core hears of it, because
+ * that then hands everything over again. After a failed fsync the process ends: what
  * the disk holds is unknown.
  */
 #ifndef GOSSIPD_HOST_STORE_H
@@ -30,7 +30,7 @@ void store_stop(struct store *store);
 bool store_append(
     struct store *store, const struct core_output *output, enum core_durability durability);
 /* Queues a FETCH, FETCH_PART, DROP, STAGE or UNSTAGE, which keep their order and
- * see every row appended before them. False: memory is out, nothing was queued. */
+ * see every row appended before them; those behind need not be written yet. False: memory is out, nothing was queued. */
 bool store_send(struct store *store, const struct core_output *output);
 
 /* Bytes of rows that wait. */
@@ -61,5 +61,9 @@ struct store_news {
     struct failure import_reason;
 };
 void store_take(struct store *store, struct store_news *ret_news);
+/* After news of a failure, when the core is about to hear of it: forgets the rows
+ * that wait and writes again. What was appended until now the core counts among
+ * the failed; written, it would lie before them. */
+void store_resume(struct store *store);
 
 #endif
