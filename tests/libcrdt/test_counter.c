@@ -240,6 +240,68 @@ START_TEST(remove_that_saw_part_of_a_fold_leaves_it_standing)
 }
 END_TEST
 
+/* What a member that is away may have seen stays as it was; only what it cannot
+ * have seen becomes one. */
+START_TEST(fold_of_a_run_leaves_older_contributions_standing)
+{
+    three(a);
+    three(a);
+    fold_run(a, PATH("n"), CRDT_COUNTER, 3, UINT64_MAX);
+    ck_assert_uint_eq(crdt_open_records(a), 1);
+    ck_assert_uint_eq(crdt_count(a, PATH("n"), CRDT_COUNTER), 4);
+    ck_assert_int_eq(crdt_counter_value(a, PATH("n")), 12);
+    sync_both(a, b);
+    ck_assert(is_same(a, b));
+    ck_assert_uint_eq(crdt_count(b, PATH("n"), CRDT_COUNTER), 4);
+    fold_run(a, PATH("n"), CRDT_COUNTER, 0, 3);
+    sync_both(a, b);
+    ck_assert(is_same(a, b));
+    ck_assert_uint_eq(crdt_count(b, PATH("n"), CRDT_COUNTER), 2);
+    ck_assert_int_eq(crdt_counter_value(b, PATH("n")), 12);
+}
+END_TEST
+
+START_TEST(fold_of_an_empty_run_writes_nothing)
+{
+    three(a);
+    fold_run(a, PATH("n"), CRDT_COUNTER, 2, UINT64_MAX);
+    fold_run(a, PATH("n"), CRDT_COUNTER, 3, 2);
+    fold_run(a, PATH("n"), CRDT_COUNTER, UINT64_MAX, UINT64_MAX);
+    ck_assert_uint_eq(crdt_open_records(a), 0);
+    ck_assert_uint_eq(crdt_count(a, PATH("n"), CRDT_COUNTER), 3);
+}
+END_TEST
+
+START_TEST(remove_that_saw_what_stands_before_a_run_takes_exactly_that)
+{
+    three(a);
+    sync_both(a, b);
+    three(a);
+    fold_run(a, PATH("n"), CRDT_COUNTER, 3, UINT64_MAX);
+    clear(b, PATH("n"), CRDT_COUNTER);
+    sync_both(a, b);
+    ck_assert_int_eq(crdt_counter_value(a, PATH("n")), 6);
+    ck_assert_uint_eq(crdt_count(a, PATH("n"), CRDT_COUNTER), 1);
+    ck_assert(is_same(a, b));
+}
+END_TEST
+
+/* A snapshot joins names: what stands beside a run is the same on both ways. */
+START_TEST(run_folded_elsewhere_comes_in_by_snapshot)
+{
+    three(a);
+    three(a);
+    sync_both(a, b);
+    fold_run(a, PATH("n"), CRDT_COUNTER, 2, 5);
+    struct crdt_buffer snapshot = snapshot_of(a);
+    OK(merge(b, &snapshot));
+    crdt_buffer_close(&snapshot);
+    ck_assert(is_same(a, b));
+    ck_assert_uint_eq(crdt_count(b, PATH("n"), CRDT_COUNTER), 4);
+    ck_assert_int_eq(crdt_counter_value(b, PATH("n")), 12);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("counter");
@@ -261,6 +323,10 @@ int main(void)
     tcase_add_test(tests, fold_leaves_the_contributions_of_others);
     tcase_add_test(tests, remove_that_saw_all_contributions_takes_the_unseen_fold_of_them);
     tcase_add_test(tests, remove_that_saw_part_of_a_fold_leaves_it_standing);
+    tcase_add_test(tests, fold_of_a_run_leaves_older_contributions_standing);
+    tcase_add_test(tests, fold_of_an_empty_run_writes_nothing);
+    tcase_add_test(tests, remove_that_saw_what_stands_before_a_run_takes_exactly_that);
+    tcase_add_test(tests, run_folded_elsewhere_comes_in_by_snapshot);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

@@ -118,6 +118,23 @@ START_TEST(kill_that_saw_the_name_takes_the_fold_and_one_that_did_not_leaves_it)
 }
 END_TEST
 
+START_TEST(fold_of_a_run_leaves_what_is_older)
+{
+    op(CRDT_ADD, CRDT_COUNTER, "k", 0, 1, 0)->amount = 5;
+    op(CRDT_ADD, CRDT_COUNTER, "k", 0, 2, 0)->amount = 6;
+    op(CRDT_ADD, CRDT_COUNTER, "k", 0, 3, 0)->amount = 7;
+    struct oracle_op *fold = op(CRDT_FOLD, CRDT_COUNTER, "k", 0, 4, 0);
+    fold->folded_from = 2;
+    fold->folded = 3;
+    fold->amount = 13;
+    ck_assert_uint_eq(live_under(4, 0), 2);
+    ck_assert_uint_eq(live.items[0].put->seq, 1);
+    ck_assert_int_eq(live.items[0].amount, 5);
+    ck_assert_uint_eq(live.items[1].put->seq, 3);
+    ck_assert_int_eq(live.items[1].amount, 13);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("oracle");
@@ -130,6 +147,7 @@ int main(void)
     tcase_add_test(tests, fold_keeps_the_name_of_the_last_and_takes_its_own_version);
     tcase_add_test(
         tests, kill_that_saw_the_name_takes_the_fold_and_one_that_did_not_leaves_it);
+    tcase_add_test(tests, fold_of_a_run_leaves_what_is_older);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }
