@@ -515,7 +515,8 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_read_header(
     struct crdt_bytes header, struct crdt_batch *ret_batch);
 /* What crdt_merge() would say of this batch now, as far as the header tells:
  * OK (also when it is known already), GAP with the missing operation, FORK,
- * AMNESIA, MALFORMED. */
+ * AMNESIA, MALFORMED. `batch` as crdt_batch_read() gave it, or crdt_batch_read_header();
+ * its hashes are not checked again. Cost: O(header), whatever the size of the body. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_check(struct crdt_document *document,
     const struct crdt_batch *batch, struct crdt_dot *ret_missing);
 

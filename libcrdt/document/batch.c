@@ -80,7 +80,7 @@ static enum crdt_status read_version(struct crdt_bytes *input, uint64_t *ret_min
     return crdt_read_uint(input, UINT64_MAX, ret_minor);
 }
 
-/* Reads all fields of the header that `header->batch.header` holds. */
+/* Reads all fields of the header that `header->batch.header` holds, but not its hash. */
 static enum crdt_status read_fields(
     struct crdt_header *header, uint8_t ret_body_hash[static CRDT_HASH_BYTES])
 {
@@ -104,7 +104,6 @@ static enum crdt_status read_fields(
     /* A newer minor version may have added fields: the head covers them. */
     if (minor <= CRDT_WIRE_MINOR && input.size > 0)
         return CRDT_ERR_MALFORMED;
-    crdt_hash_bytes(header->batch.header, header->batch.head);
     return CRDT_OK;
 }
 
@@ -140,6 +139,7 @@ enum crdt_status crdt_header_read(struct crdt_bytes *input, struct crdt_header *
         status = check_body_hash(&header, body_hash);
     if (status != CRDT_OK)
         return status;
+    crdt_hash_bytes(header.batch.header, header.batch.head);
     *input = rest;
     *ret_header = header;
     return CRDT_OK;
@@ -159,8 +159,21 @@ enum crdt_status crdt_batch_read_header(struct crdt_bytes header, struct crdt_ba
     struct crdt_header read = {.batch = {.header = header}};
     uint8_t body_hash[CRDT_HASH_BYTES];
     enum crdt_status status = read_fields(&read, body_hash);
+    if (status != CRDT_OK)
+        return status;
+    crdt_hash_bytes(header, read.batch.head);
+    *ret_batch = read.batch;
+    return CRDT_OK;
+}
+
+enum crdt_status crdt_header_again(
+    const struct crdt_batch *batch, struct crdt_header *ret_header)
+{
+    struct crdt_header header = {.batch = *batch};
+    uint8_t body_hash[CRDT_HASH_BYTES];
+    enum crdt_status status = read_fields(&header, body_hash);
     if (status == CRDT_OK)
-        *ret_batch = read.batch;
+        *ret_header = header;
     return status;
 }
 

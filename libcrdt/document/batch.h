@@ -28,6 +28,11 @@ struct crdt_header {
 CRDT_MUST_CHECK enum crdt_status crdt_header_read(
     struct crdt_bytes *input, struct crdt_header *ret_header);
 
+/* The header of a batch that was read before. Nothing is hashed again and the body is
+ * not looked at (`body` is empty), so the cost is that of the header. */
+CRDT_MUST_CHECK enum crdt_status crdt_header_again(
+    const struct crdt_batch *batch, struct crdt_header *ret_header);
+
 /* Checks every record and mark: form, limits, count. */
 CRDT_MUST_CHECK enum crdt_status crdt_body_check(const struct crdt_header *header);
 

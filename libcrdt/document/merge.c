@@ -70,9 +70,8 @@ enum crdt_status crdt_header_check(const struct crdt_document *document,
 enum crdt_status crdt_batch_check(struct crdt_document *document,
     const struct crdt_batch *batch, struct crdt_dot *ret_missing)
 {
-    struct crdt_bytes bytes = batch->bytes;
     struct crdt_header header;
-    enum crdt_status status = crdt_header_read(&bytes, &header);
+    enum crdt_status status = crdt_header_again(batch, &header);
     if (status != CRDT_OK)
         return status;
     struct crdt_deps *deps;
@@ -121,9 +120,8 @@ enum crdt_status crdt_batch_check_after(struct crdt_document *document,
     size_t count, struct crdt_dot *ret_missing)
 {
     const struct crdt_memory *memory = crdt_memory_of(document);
-    struct crdt_bytes bytes = batch->bytes;
     struct crdt_header header;
-    enum crdt_status status = crdt_header_read(&bytes, &header);
+    enum crdt_status status = crdt_header_again(batch, &header);
     if (status != CRDT_OK)
         return status;
     if (count == 0)
