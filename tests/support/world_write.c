@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define OWN_NAMES_MAX 64u /* contributions that a run is drawn from              */
+
 /* Few names, so that histories collide; the empty key is a key like any other. */
 struct oracle_path world_path(struct choice *choice)
 {
@@ -44,6 +46,42 @@ static struct oracle_path path_of_live(
             break;
     }
     return path;
+}
+
+/* Own live contributions at the leaf of `op`, in the order of their names. */
+static size_t own_names(const struct world *world, const struct world_replica *replica,
+    const struct oracle_op *op, uint64_t names[static OWN_NAMES_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world->live.count && count < OWN_NAMES_MAX; i++) {
+        const struct oracle_op *put = world->live.items[i].put;
+        if (put->kind == CRDT_ADD && put->author == replica->self && put->type == op->type &&
+            oracle_path_is_equal(&put->path, &op->path))
+            names[count++] = put->seq;
+    }
+    return count;
+}
+
+/* The counter to which most of what this replica added still lives, if any: where
+ * the folds of runs have something to leave standing. */
+static void choose_busiest(
+    struct world *world, const struct world_replica *replica, struct oracle_op *op)
+{
+    uint64_t names[OWN_NAMES_MAX];
+    size_t most = 0;
+    struct oracle_context context = world_effective(replica);
+    oracle_live(&world->oracle, &context, &world->live);
+    for (size_t i = 0; i < world->live.count; i++) {
+        const struct oracle_op *put = world->live.items[i].put;
+        size_t count = put->kind == CRDT_ADD && put->author == replica->self
+                           ? own_names(world, replica, put, names)
+                           : 0;
+        if (count <= most)
+            continue;
+        most = count;
+        op->type = put->type;
+        op->path = put->path;
+    }
 }
 
 struct crdt_bytes world_element(uint32_t number)
@@ -194,20 +232,31 @@ static void write_add(struct world *world, struct world_replica *replica,
     joined->amount += op->amount;
 }
 
-/* All, all up to some, or any run, empty and backward ones too: later folds nest
- * in earlier ones, overlap them, or leave older contributions standing. */
+/* All, or any run, empty and backward ones too: later folds nest in earlier ones,
+ * overlap them, and leave older and newer contributions standing. */
+static void choose_run(struct world *world, struct world_replica *replica,
+    const struct oracle_op *op, uint64_t *ret_after, uint64_t *ret_limit)
+{
+    uint64_t names[OWN_NAMES_MAX];
+    struct oracle_context context = world_effective(replica);
+    oracle_live(&world->oracle, &context, &world->live);
+    uint32_t count = (uint32_t)own_names(world, replica, op, names);
+    uint32_t which = choice_below(world->choice, 5);
+    *ret_after = 0;
+    *ret_limit = UINT64_MAX;
+    if (which > 0 && count > 0)
+        *ret_limit = names[choice_below(world->choice, count)];
+    if (which > 1 && count > 0)
+        *ret_after = names[choice_below(world->choice, count)] - choice_below(world->choice, 2);
+}
+
 static void write_fold(struct world *world, struct world_replica *replica,
     struct crdt_transaction *transaction, struct oracle_op *op)
 {
     struct crdt_path path = {op->path.keys, op->path.count};
     op->kind = CRDT_FOLD;
-    uint64_t newest = replica->context.seqs[replica->self] + replica->open_records;
-    uint64_t limit = choice_below(world->choice, 3) == 0
-                         ? UINT64_MAX
-                         : choice_below(world->choice, (uint32_t)newest + 1);
-    uint64_t after = choice_below(world->choice, 3) == 0
-                         ? 0
-                         : choice_below(world->choice, (uint32_t)newest + 1);
+    uint64_t after, limit;
+    choose_run(world, replica, op, &after, &limit);
     claim(crdt_counter_fold(transaction, path, op->type, after, limit) == CRDT_OK);
     if (plan_fold(world, replica, after, limit, op))
         append_op(world, replica, op);
@@ -256,12 +305,18 @@ void world_write(struct world *world, struct world_replica *replica,
     uint32_t which = choice_below(choice, 100);
     if (which < 22) {
         op.type = choice_below(choice, 3) == 0 ? CRDT_GCOUNTER : CRDT_COUNTER;
-        if (choice_below(choice, 2) == 0)
+        uint32_t where = choice_below(choice, 4);
+        if (where < 2)
+            choose_busiest(world, replica, &op);
+        else if (where == 2)
             op.path = path_of_live(world, replica, COUNTERS);
         write_add(world, replica, transaction, &op);
     } else if (which < 30) {
         op.type = choice_below(choice, 3) == 0 ? CRDT_GCOUNTER : CRDT_COUNTER;
-        op.path = path_of_live(world, replica, COUNTERS);
+        if (choice_below(choice, 2) == 0)
+            choose_busiest(world, replica, &op);
+        else
+            op.path = path_of_live(world, replica, COUNTERS);
         write_fold(world, replica, transaction, &op);
     } else if (which < 42) {
         write_register(world, replica, transaction, &op);
