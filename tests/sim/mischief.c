@@ -171,8 +171,11 @@ static bool mischief_absence(struct simulator *sim, size_t node)
     if (sim->skipped_us > 0 || sim->registry.origin_count + 2 * ORIGINS_LEFT_MIN
             > ORIGIN_COUNT_MAX)
         return false;
-    for (size_t i = 0; i < sim->node_count; i++)
+    for (size_t i = 0; i < sim->node_count; i++) {
         node_crash(sim, i);
+        /* Who was down already would come back in the midst of the year. */
+        sim->nodes[i].incarnation++;
+    }
     sim->skipped_us = YEAR_US;
     for (size_t i = 0; i < sim->node_count; i++)
         agenda_add(&sim->agenda, (struct event){ .kind = EVENT_RESTART, .node = i,
