@@ -59,7 +59,8 @@ trap clean EXIT
 trap 'exit 130' INT TERM
 
 for ((job = 1; job <= jobs; job++)); do
-    "$folder/sim_run" --minutes "$minutes" "$@" >"$folder/$job" 2>&1 &
+    "$folder/sim_run" --minutes "$minutes" --seed-file "$folder/seed-$job" "$@" \
+        >"$folder/$job" 2>&1 &
     pids+=("$!")
 done
 
@@ -105,9 +106,16 @@ is_running() {
     return 1
 }
 
-# One process that has found something ends them all.
+# One process that has found something, or that is gone without its last line, ends
+# them all.
 has_found() {
-    grep -qsE '^sim: [1-9]|^sim: the core aborted|Assertion .* failed' "$folder"/[0-9]*
+    local job
+    for ((job = 1; job <= jobs; job++)); do
+        if ! kill -0 "${pids[job - 1]}" 2>/dev/null && ! grep -q '^sim: 0 ' "$folder/$job"; then
+            return 0
+        fi
+    done
+    return 1
 }
 
 shown=$SECONDS
@@ -124,14 +132,27 @@ if has_found; then
     sleep 1
     kill "${pids[@]}" 2>/dev/null || true
 fi
+# What a kill leaves has ended by itself when its code is none of ours.
+codes=()
 for pid in "${pids[@]}"; do
-    wait "$pid" || found=1
+    code=0
+    wait "$pid" || code=$?
+    codes+=("$code")
+    [ "$code" -eq 0 ] || found=1
 done
 pids=()
 if [ "$found" -ne 0 ]; then
     for ((job = 1; job <= jobs; job++)); do
-        grep -vE '^[0-9]+ seeds, ' "$folder/$job" |
-            sed 's|sim_run --seed|build-sim/tests/sim/sim_run --seed|' || true
+        code="${codes[job - 1]}"
+        # Ended by us, while another process had found something: nothing to say.
+        if [ "$code" -eq 143 ]; then continue; fi
+        {
+            grep -vE '^[0-9]+ seeds, ' "$folder/$job" || true
+            if [ "$code" -ne 0 ] && ! grep -q 'to see it again' "$folder/$job"; then
+                echo "sim: process $job ended with code $code in the midst of a seed"
+                cat "$folder/seed-$job"
+            fi
+        } | sed 's|sim_run --seed|build-sim/tests/sim/sim_run --seed|'
     done
     echo "sim: violated after $(summary)"
     exit 1

@@ -1,17 +1,23 @@
 /* Runs the simulator: one seed, a range of seeds, or fresh ones for some
  * minutes. Stops at the first broken rule and says how to see it again. */
+#define _XOPEN_SOURCE 700 /* setitimer, sigaltstack, write */
 #include <inttypes.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/sim/commit.h"
 #include "tests/sim/simulator.h"
 
 #define REPORT_S 5.0
+#define SEED_CPU_S 120 /* of one seed: most take some hundredths, under sanitizers a few seconds */
+#define REPLAY_BYTES 300
+#define ALTERNATE_STACK_BYTES 65536 /* a stack that has overflowed cannot say its seed */
 
 struct run_options {
     uint64_t seed;
@@ -23,6 +29,7 @@ struct run_options {
     bool is_traced;
     bool is_twice;
     bool is_tap;
+    const char *seed_path; /* names the seed that runs, for who finds this process dead */
 };
 
 struct run_totals {
@@ -33,29 +40,85 @@ struct run_totals {
     double started_s;
 };
 
-/* An assertion of the core ends the process: this says which seed it was. */
+/* Whatever ends the process in the midst of a seed, this says which it was. */
 static uint64_t seed_now;
+static volatile sig_atomic_t is_playing;
 static size_t node_count_now;
 static enum simulator_mode mode_now;
 static const char *const mode_texts[] = { "drawn", "safety", "liveness" };
 
-static void print_replay(FILE *file)
+static int replay_text(char text[static REPLAY_BYTES])
 {
-    fprintf(file, "to see it again: sim_run --seed %" PRIu64, seed_now);
+    char nodes[32] = "", mode[32] = "";
     if (node_count_now > 0)
-        fprintf(file, " --nodes %zu", node_count_now);
+        snprintf(nodes, sizeof nodes, " --nodes %zu", node_count_now);
     if (mode_now != MODE_DRAWN)
-        fprintf(file, " --mode %s", mode_texts[mode_now]);
-    fprintf(file, " --trace   (commit %s)\n", simulator_commit);
+        snprintf(mode, sizeof mode, " --mode %s", mode_texts[mode_now]);
+    return snprintf(text, REPLAY_BYTES,
+        "to see it again: sim_run --seed %" PRIu64 "%s%s --trace   (commit %s)\n", seed_now, nodes,
+        mode, simulator_commit);
 }
 
-static void say_seed(int signal_number)
+static void print_replay(void)
 {
-    fflush(stdout);
-    fprintf(stderr, "\nsim: the core aborted in seed %" PRIu64 "\n", seed_now);
-    print_replay(stderr);
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
+    char text[REPLAY_BYTES];
+    (void)replay_text(text);
+    fputs(text, stdout);
+}
+
+/* To standard error without its buffer: the process may be in any state. */
+static void say_seed(const char *what)
+{
+    char replay[REPLAY_BYTES], text[2 * REPLAY_BYTES];
+    (void)replay_text(replay);
+    int size = snprintf(
+        text, sizeof text, "\nsim: %s in seed %" PRIu64 "\n%s", what, seed_now, replay);
+    (void)!write(STDERR_FILENO, text, (size_t)size);
+}
+
+static void die_of_signal(int number)
+{
+    say_seed(number == SIGABRT ? "the core aborted"
+            : number == SIGPROF ? "a seed does not end: it has had its time of CPU"
+                                : "the process broke down");
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* What runs out of memory calls exit. */
+static void say_exit(void)
+{
+    if (is_playing)
+        say_seed("the process gave up");
+}
+
+static void catch_deaths(void)
+{
+    static const int numbers[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGPROF };
+    static uint8_t stack[ALTERNATE_STACK_BYTES];
+    stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+    (void)sigaltstack(&alternate, NULL);
+    struct sigaction action = { .sa_flags = SA_ONSTACK };
+    action.sa_handler = die_of_signal;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        (void)sigaction(numbers[i], &action, NULL);
+    (void)atexit(say_exit);
+}
+
+/* Makes known which seed runs, and how long it may. */
+static void begin_seed(const char *path, uint64_t seed)
+{
+    seed_now = seed;
+    is_playing = true;
+    struct itimerval limit = { .it_value = { .tv_sec = SEED_CPU_S } };
+    (void)setitimer(ITIMER_PROF, &limit, NULL);
+    FILE *file = path == NULL ? NULL : fopen(path, "w");
+    if (file == NULL)
+        return;
+    char text[REPLAY_BYTES];
+    (void)replay_text(text);
+    fputs(text, file);
+    fclose(file);
 }
 
 static double seconds_now(void)
@@ -100,7 +163,7 @@ static bool run_once(const struct run_options *options, uint64_t seed,
         .mode = options->mode,
         .node_count = options->node_count,
         .is_traced = options->is_traced };
-    seed_now = seed;
+    begin_seed(options->seed_path, seed);
     simulator_open(&sim, &chosen);
     simulator_play(&sim);
     bool is_good = !sim.is_broken;
@@ -108,6 +171,7 @@ static bool run_once(const struct run_options *options, uint64_t seed,
         printf("%sseed %" PRIu64 ", %.6f s: %s\n", options->is_tap ? "# " : "", seed,
             (double)sim.now_us / 1e6, sim.violation);
     simulator_close(&sim);
+    is_playing = false;
     if (is_good && sim.is_broken)
         printf("seed %" PRIu64 ", at the end: %s\n", seed, sim.violation);
     totals->seeds++;
@@ -158,7 +222,7 @@ static bool run_seed(
             is_good ? "good" : "BROKEN", checksum);
     if (!is_good) {
         printf("%s", options->is_tap ? "# " : "");
-        print_replay(stdout);
+        print_replay();
     }
     fflush(stdout);
     return is_good;
@@ -196,6 +260,7 @@ static int usage(FILE *file, int code)
 {
     fputs("usage: sim_run [--seed N] [--seeds COUNT] [--minutes M] [--nodes 3..5]\n"
           "               [--mode safety|liveness] [--trace] [--twice] [--tap]\n"
+          "               [--seed-file PATH]\n"
           "\n"
           "Runs whole clusters of real cores under virtual time and checks the invariants\n"
           "of design.md after every step.\n"
@@ -210,6 +275,10 @@ static int usage(FILE *file, int code)
           "  --trace        print all that happens\n"
           "  --twice        run each seed twice: both must be the same, byte for byte\n"
           "  --tap          report as TAP\n"
+          "  --seed-file PATH  keeps in this file how to see the seed again that runs\n"
+          "\n"
+          "A seed that breaks the process, or that takes more than 120 s of CPU, is printed\n"
+          "as well.\n"
           "\n"
           "Exit 0: nothing found. 1: a rule was broken; the seed is printed. 64: usage.\n",
         file);
@@ -252,6 +321,8 @@ static bool read_options(int count, char **texts, struct run_options *ret_option
         } else if (strcmp(texts[i], "--seed") == 0 && i + 1 < count) {
             ret_options->seed = strtoull(texts[++i], NULL, 10);
             ret_options->has_seed = true;
+        } else if (strcmp(texts[i], "--seed-file") == 0 && i + 1 < count) {
+            ret_options->seed_path = texts[++i];
         } else if (strcmp(texts[i], "--seeds") == 0 && read_number(count, texts, &i, &number)) {
             ret_options->seed_count = (uint64_t)number;
         } else if (strcmp(texts[i], "--minutes") == 0
@@ -279,6 +350,6 @@ int main(int argument_count, char **arguments)
         return 2;
     node_count_now = options.node_count;
     mode_now = options.mode;
-    signal(SIGABRT, say_seed);
+    catch_deaths();
     return run(&options);
 }
