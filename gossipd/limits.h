@@ -8,6 +8,8 @@
 /* ---- CORE ---- */
 #define MEMBERS_MAX 50               /* full mesh: more members want an overlay    */
 #define HEARTBEAT_US 1000000         /* comparison with every live peer            */
+#define FOLD_AWAY_US 10000000        /* ten heartbeats without an acknowledgement: folds no
+                                      * longer wait for the member                 */
 #define LINK_CROSSING_US 5000000     /* longer than a dial and its handshake can last */
 #define LINK_SILENT_US 3000000       /* three heartbeats missed: the link is dead  */
 #define START_WAIT_US 2000000        /* for a peer's word on what it knows of me   */

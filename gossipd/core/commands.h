@@ -22,6 +22,13 @@ struct command_stats {
     uint64_t errors;
 };
 
+/* Which own contributions may be folded (invariant I9), by their seqs. */
+struct fold_bounds {
+    uint64_t exact_seq;   /* up to this one: every member has them                  */
+    uint64_t run_after;   /* behind this one and up to `run_seq`, as a run of their  */
+    uint64_t run_seq;     /* own: members that are away lack them                   */
+};
+
 /* What a command may touch. Lent for the call by core.c. */
 struct command_environment {
     struct crdt_document *document;
@@ -35,8 +42,9 @@ struct command_environment {
     /* NULL: writes may run; else the error that every write gets before it
      * executes, with its code word ("IOERR ...", "OOM ..."). */
     const char *write_refusal;
-    /* Own contributions up to this seq may be folded exactly (invariant I9). */
-    uint64_t fold_seq;
+    struct fold_bounds folds;
+    /* Set to true when a run of its own was folded. NULL: nobody asks. */
+    bool *has_folded_run;
     /* Grows whenever another document takes the place of the last one: a cursor of
      * SCAN is a position in one document. */
     uint64_t scan_epoch;

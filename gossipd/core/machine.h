@@ -154,7 +154,7 @@ struct core {
     uint64_t durable_version;        /* grows with every STORED                     */
     uint64_t digest_version;         /* that `digest` is of                         */
     struct crdt_digest digest;
-    uint64_t fold_seq;
+    struct fold_bounds folds;
     bool is_fold_stale;
 
     /* receive */
@@ -164,7 +164,7 @@ struct core {
     uint64_t newest_verify_id;
     uint64_t clocks_ahead;           /* batches with a stamp far ahead, ever        */
     uint64_t clock_ahead_us;         /* of the last event about that                */
-    uint64_t lesser_batches;         /* by members back with less than acknowledged */
+    uint64_t lesser_batches;         /* that may have torn something folded          */
 
     /* forks, freeze */
     struct headers headers;

@@ -202,12 +202,23 @@ static bool is_ack_covered(const struct peer *peer, const struct crdt_document *
     return true;
 }
 
-uint64_t peer_acknowledged(struct peer *peer, const struct crdt_document *document)
+void peer_take_ack(struct peer *peer, uint64_t now_us)
+{
+    peer->has_ack_to_use = true;
+    peer->silent_us = now_us;
+    peer->is_fold_away = false;
+}
+
+uint64_t peer_acknowledged(
+    struct peer *peer, const struct crdt_document *document, uint64_t now_us)
 {
     struct crdt_origin self = crdt_self(document);
     if (peer->fold_generation != self.generation) {
         peer->fold_generation = self.generation;
         peer->fold_seq = 0;
+        peer->silent_us = now_us;
+        peer->is_fold_away = false;
+        peer->folded_seq = 0;
     }
     if (peer->has_ack_to_use && is_ack_covered(peer, document)) {
         uint64_t acked = vector_get(&peer->acked, &self);
@@ -218,4 +229,34 @@ uint64_t peer_acknowledged(struct peer *peer, const struct crdt_document *docume
     /* The deps of its batches name more, but say nothing of its disk: in `everysec`
      * a crash may take back what they name, and its next generation remove a part. */
     return peer->fold_seq;
+}
+
+bool peer_watch_acks(struct peer *peer, const struct crdt_document *document, uint64_t now_us)
+{
+    struct crdt_origin self = crdt_self(document);
+    uint64_t newest = crdt_applied(document, &self) + crdt_open_records(document);
+    bool has_all = peer_acknowledged(peer, document, now_us) >= newest;
+    if (has_all)
+        peer->silent_us = now_us;
+    if (peer->is_fold_away || now_us - peer->silent_us < FOLD_AWAY_US)
+        return false;
+    peer->is_fold_away = true;
+    peer->run_after = newest;
+    return true;
+}
+
+void peer_folded_run(struct peer *peer, uint64_t after, uint64_t seq)
+{
+    /* What it has of an older run is not known yet either. */
+    if (peer->folded_seq <= peer->fold_seq || after < peer->folded_after)
+        peer->folded_after = after;
+    if (peer->folded_seq < seq)
+        peer->folded_seq = seq;
+}
+
+bool peer_is_fold_torn(
+    const struct peer *peer, const struct crdt_document *document, uint64_t seq)
+{
+    return peer->fold_generation == crdt_self(document).generation
+        && (seq < peer->fold_seq || (peer->folded_after < seq && seq < peer->folded_seq));
 }

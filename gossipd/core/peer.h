@@ -84,6 +84,11 @@ struct peer {
     bool has_ack_to_use;      /* `acked` waits for its own feeds to be applied here */
     uint64_t fold_seq;        /* own ops that it has acknowledged, of `fold_generation` */
     uint64_t fold_generation;
+    uint64_t silent_us;       /* since when it acknowledges nothing of what it might */
+    bool is_fold_away;        /* for FOLD_AWAY_US                                   */
+    uint64_t run_after;       /* then: own ops behind this one fold as a run        */
+    uint64_t folded_after;    /* runs folded while it was away have own ops between */
+    uint64_t folded_seq;      /* these two; 0: none                                 */
 };
 
 void peer_init(struct peer *peer, const struct core_peer *member,
@@ -120,9 +125,22 @@ uint64_t peer_lacking_since(
 uint64_t peer_missing_here(const struct peer *peer, const struct crdt_document *document);
 uint64_t peer_missing_there(const struct peer *peer, const struct crdt_document *document);
 
+/* What is known of the peer's own disk has come; it is `acked` already. */
+void peer_take_ack(struct peer *peer, uint64_t now_us);
 /* Takes up an acknowledgement as soon as the peer's own feeds are applied here
  * as far as it reaches; then returns what the peer is known to have of this
  * node's operations (invariant I9). */
-uint64_t peer_acknowledged(struct peer *peer, const struct crdt_document *document);
+uint64_t peer_acknowledged(
+    struct peer *peer, const struct crdt_document *document, uint64_t now_us);
+/* Watches for how long the peer acknowledges nothing; true when it has just become
+ * away for folding. The run begins here, so looks a second apart make it begin a
+ * second late at most. */
+bool peer_watch_acks(struct peer *peer, const struct crdt_document *document, uint64_t now_us);
+/* A run with own operations behind `after`, up to `seq`, was folded without it. */
+void peer_folded_run(struct peer *peer, uint64_t after, uint64_t seq);
+/* True when who had seen own operations up to `seq` may have a part only of what was
+ * folded: less than the peer has acknowledged, or a part of a run. */
+bool peer_is_fold_torn(
+    const struct peer *peer, const struct crdt_document *document, uint64_t seq);
 
 #endif

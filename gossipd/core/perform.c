@@ -26,24 +26,47 @@ static const char *write_refusal(const struct core *core)
     return NULL;
 }
 
-/* Own contributions up to this seq are known for good to all who might remove them
- * (invariant I9). This node is one of them: after a crash its next generation may
- * have a part only of what others have of the one before. */
-static uint64_t fold_seq(struct core *core)
+/* Which own contributions are known for good to all who might remove them (invariant
+ * I9). This node is one of them: after a crash its next generation may have a part
+ * only of what others have of the one before. Members that are away are not waited
+ * for where the run begins that they have seen nothing of. */
+static struct fold_bounds fold_bounds(struct core *core)
 {
     if (!core->is_fold_stale)
-        return core->fold_seq;
+        return core->folds;
     struct crdt_origin self = crdt_self(core->document);
     uint64_t seq = core->options.peer_count == 0 ? UINT64_MAX
                                                  : vector_get(&core->journal.durable, &self);
+    struct fold_bounds folds = {.run_seq = seq};
+    bool is_any_away = false;
     for (size_t index = 0; index < core->options.peer_count; index++) {
-        uint64_t acknowledged = peer_acknowledged(&core->peers[index], core->document);
+        struct peer *peer = &core->peers[index];
+        uint64_t acknowledged = peer_acknowledged(peer, core->document, core->now_us);
         if (acknowledged < seq)
             seq = acknowledged;
+        if (!peer->is_fold_away && acknowledged < folds.run_seq)
+            folds.run_seq = acknowledged;
+        if (peer->is_fold_away && peer->run_after > folds.run_after)
+            folds.run_after = peer->run_after;
+        is_any_away = is_any_away || peer->is_fold_away;
     }
-    core->fold_seq = seq;
+    folds.exact_seq = seq;
+    if (folds.run_after < seq)
+        folds.run_after = seq;
+    if (!is_any_away)
+        folds.run_seq = 0;
+    core->folds = folds;
     core->is_fold_stale = false;
-    return seq;
+    return folds;
+}
+
+static void note_folded_run(struct core *core)
+{
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        struct peer *peer = &core->peers[index];
+        if (peer->is_fold_away)
+            peer_folded_run(peer, core->folds.run_after, core->folds.run_seq);
+    }
 }
 
 static struct command_environment environment_of(struct core *core)
@@ -58,7 +81,7 @@ static struct command_environment environment_of(struct core *core)
         .random = &core->random,
         .stats = &core->stats,
         .write_refusal = write_refusal(core),
-        .fold_seq = fold_seq(core),
+        .folds = fold_bounds(core),
         .scan_epoch = core->scan_epoch,
         .status_json = status_json,
         .status_info = status_info,
@@ -166,3 +189,7 @@ void perform_command(struct core *core, const struct core_input *input)
         clients_finish(&core->clients, &core->outputs, client);
     close_if_due(core);
 }
+    bool has_folded_run = false;
+    environment.has_folded_run = &has_folded_run;
+    if (has_folded_run)
+        note_folded_run(core);

@@ -31,15 +31,35 @@ void receive_close(struct core *core)
     }
 }
 
-static bool is_verifying(
+/* The one whose signature is being checked already, or NULL. */
+static struct held *find_verifying(
     const struct core *core, const struct crdt_batch *batch, bool is_header)
 {
-    for (const struct held *held = core->verifying_first; held != NULL; held = held->next) {
+    for (struct held *held = core->verifying_first; held != NULL; held = held->next) {
         if (held->is_header == is_header && held->batch.last_seq == batch->last_seq
             && memcmp(held->batch.head, batch->head, sizeof batch->head) == 0)
-            return true;
+            return held;
     }
-    return false;
+    return NULL;
+}
+
+static uint64_t bit_of(const struct core *core, const struct peer *peer)
+{
+    static_assert(MEMBERS_MAX <= 64, "a peer has a bit of held.peers");
+    return UINT64_C(1) << (peer - core->peers);
+}
+
+/* True when it is here already, and not applied; then this peer stands for it, too. */
+static bool is_waiting(
+    struct core *core, const struct peer *peer, const struct crdt_batch *batch)
+{
+    struct held *held = find_verifying(core, batch, false);
+    if (held != NULL)
+        held->peers |= bit_of(core, peer);
+    if (held != NULL || !pending_has(&core->pending, batch))
+        return held != NULL;
+    pending_credit(&core->pending, batch, bit_of(core, peer));
+    return true;
 }
 
 static bool contradicts(const struct core *core, const struct crdt_batch *batch)
@@ -80,7 +100,7 @@ static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_ba
     /* Of what is proved already no more is needed. */
     if ((is_known && !is_fork) || (is_frozen && is_fork))
         return false;
-    if (pending_has(&core->pending, batch) || is_verifying(core, batch, false))
+    if (is_waiting(core, peer, batch))
         return false;
     return has_room(core, peer, batch->bytes.size);
 }
@@ -115,6 +135,7 @@ static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *
     memcpy(held->signature, signature, sizeof held->signature);
     held->is_header = is_header;
     held->link = peer->link;
+    held->peers = bit_of(core, peer);
     if (!receive_ask_to_verify(core, batch, signature)) {
         held_free(&core->options.memory, held);
         return false;
@@ -156,7 +177,7 @@ void receive_header(struct core *core, struct peer *peer, const struct tip *tip)
 {
     struct crdt_batch batch = tip->batch;
     batch.bytes = batch.header;
-    if (is_verifying(core, &batch, true) || !has_room(core, peer, batch.bytes.size))
+    if (find_verifying(core, &batch, true) != NULL || !has_room(core, peer, batch.bytes.size))
         return;
     if (!hold(core, peer, &batch, tip->signature, true))
         core_refuse(core, REFUSED_MEMORY, peer);
@@ -183,14 +204,15 @@ static void watch_clock(struct core *core, const struct held *held, uint64_t see
     core_event(core, CORE_EVENT_CLOCK_AHEAD, CORE_ALARM, &fields);
 }
 
-/* A member that is back with less than it had acknowledged may remove a part of
- * what was folded since, and the fold stands: allowed, and counted (invariant I9). */
+/* A member that was away, or is back with less than it had acknowledged, may remove a
+ * part of what was folded, and the fold stands: allowed, and counted (invariant I9). */
 static void watch_lesser(struct core *core, const struct crdt_origin *author)
 {
     const struct peer *peer = core_peer_by_key(core, author->key);
     struct crdt_origin self = crdt_self(core->document);
-    if (peer != NULL && peer->fold_generation == self.generation
-        && crdt_acknowledged(core->document, author, &self) < peer->fold_seq)
+    if (peer != NULL
+        && peer_is_fold_torn(
+            peer, core->document, crdt_acknowledged(core->document, author, &self)))
         core->lesser_batches++;
 }
 
@@ -246,24 +268,43 @@ static enum crdt_status admit(struct core *core, struct held *held)
     return status;
 }
 
-/* Tries the first pending batch of a feed; true when it is not pending any more. */
-static bool try_pending(struct core *core, size_t index)
+/* A verified batch has to wait. Takes it over. One that waits already and is of another
+ * history is the proof of a fork, before either could be applied: without it the one
+ * that came first would stand in the way of what others have applied. */
+static void wait(struct core *core, struct held *held)
 {
-    struct crdt_origin origin = core->pending.feeds[index].origin;
-    struct held *held = pending_next(
-        &core->pending, index, crdt_applied(core->document, &origin));
-    if (held == NULL)
-        return false;
+    const struct held *rival = pending_rival(&core->pending, &held->batch);
+    if (rival != NULL) {
+        forks_waits(core, rival, held);
+        pending_credit(&core->pending, &held->batch, held->peers);
+    }
+    pending_add(&core->pending, held);
+}
+
+/* True when it need not wait any more: it can be applied, or has to be refused. */
+static bool is_ready(struct core *core, const struct held *held)
+{
     struct crdt_dot missing;
     enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
     if (status == CRDT_ERR_GAP)
         freeze_vouch(core, held);
-    if (status == CRDT_ERR_GAP
-        || (status == CRDT_OK && !freeze_may_apply(core, held)))
+    return status != CRDT_ERR_GAP && (status != CRDT_OK || freeze_may_apply(core, held));
+}
+
+/* Tries the pending batches that would come next in a feed, one for each history: some
+ * may wait for ever. At most one for each peer. True when one is not pending any more. */
+static bool try_pending(struct core *core, size_t index)
+{
+    struct crdt_origin origin = core->pending.feeds[index].origin;
+    uint64_t applied = crdt_applied(core->document, &origin);
+    struct held *held = pending_next(&core->pending, index, applied);
+    while (held != NULL && !is_ready(core, held))
+        held = pending_other(held, applied);
+    if (held == NULL)
         return false;
-    held = pending_take(&core->pending, index);
+    held = pending_take_out(&core->pending, index, held);
     if (admit(core, held) == CRDT_ERR_GAP)
-        pending_add(&core->pending, held);
+        wait(core, held);
     return true;
 }
 
@@ -331,7 +372,7 @@ void receive_verified(struct core *core, uint64_t id, bool is_ok)
         && !contradicts(core, &held->batch))
         held_free(&core->options.memory, held);
     else if (admit(core, held) == CRDT_ERR_GAP)
-        pending_add(&core->pending, held);
+        wait(core, held);
     receive_retry(core);
     if (peer != NULL)
         sync_caught_up(core, peer);

@@ -197,7 +197,7 @@ static void take_equal(struct core *core, struct peer *peer, bool is_durable)
             return;
     }
     if (is_durable) {
-        peer->has_ack_to_use = true;
+        peer_take_ack(peer, core->now_us);
         core->is_fold_stale = true;
     }
 }
@@ -370,7 +370,7 @@ static void take_ack(struct core *core, struct peer *peer, struct crdt_bytes sum
     struct vector before = peer->acked;
     peer->acked = core->claims;
     core->claims = before;
-    peer->has_ack_to_use = true;
+    peer_take_ack(peer, core->now_us);
     core->is_fold_stale = true;
 }
 

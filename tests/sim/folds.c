@@ -4,6 +4,9 @@
 
 #include "tests/sim/simulator.h"
 
+#define MESSAGE_ACK_CODE 4            /* docs/wire-format.md                        */
+#define AWAY_US UINT64_C(10000000)    /* docs/semantics.md                          */
+
 /* One record of a feed: when it was made, and what its author had seen. */
 struct act {
     size_t origin;
@@ -104,10 +107,19 @@ void folds_durable(struct simulator *sim, size_t node, const struct disk_item *i
         *durable = item->last_seq;
 }
 
+void folds_heard(struct simulator *sim, size_t node, size_t from, struct crdt_bytes bytes)
+{
+    uint64_t code = 0;
+    if (crdt_read_uint(&bytes, UINT64_MAX, &code) == CRDT_OK && code == MESSAGE_ACK_CODE)
+        sim->nodes[node].acked_us[from] = sim->now_us;
+}
+
 void folds_restarted(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
     self->durable_before = self->durable;
+    for (size_t i = 0; i < sim->node_count; i++)
+        self->acked_us[i] = sim->now_us;
     for (size_t i = 0; i < sim->registry.origin_count; i++) {
         struct known_origin *own = &sim->registry.origins[i];
         if (own->node != node || own->batch_count == 0)
@@ -121,21 +133,37 @@ void folds_restarted(struct simulator *sim, size_t node)
     }
 }
 
-/* A fold needs what it folds on the disk of every member, its author included. A
- * corrupted word may say anything. */
+/* The nodes that the folder need not wait for when what it folds begins at `from`. */
+static unsigned nodes_away(
+    struct simulator *sim, size_t node, size_t origin, uint64_t from)
+{
+    const struct known_batch *first = registry_batch(&sim->registry, origin, from);
+    unsigned away = 0;
+    for (size_t i = 0; first != NULL && i < sim->node_count; i++)
+        if (i != node && first->made_us >= sim->nodes[node].acked_us[i] + AWAY_US)
+            away |= 1u << i;
+    return away;
+}
+
+/* A fold needs what it folds on the disk of every member that is not away, its author
+ * included. A corrupted word may say anything. */
 static void folds_judge(struct simulator *sim, size_t node, const struct act *fold)
 {
     uint64_t h = fold->record->fold_seq;
     for (size_t i = 0; i < sim->node_count; i++) {
         uint64_t durable = sim->nodes[i].durable.seq[fold->origin];
-        simulator_trace(sim, "n%zu FOLD %s %llu up to %llu: on n%zu's disk up to %llu", node + 1,
-            simulator_label(sim, fold->origin).text, (unsigned long long)fold->seq,
-            (unsigned long long)h, i + 1, (unsigned long long)durable);
-        if (durable < h && sim->is_model_exact)
+        bool is_away = (fold->record->away >> i & 1u) != 0;
+        simulator_trace(sim, "n%zu FOLD %s %llu from %llu up to %llu: on n%zu's disk up to %llu%s",
+            node + 1, simulator_label(sim, fold->origin).text, (unsigned long long)fold->seq,
+            (unsigned long long)fold->record->fold_from, (unsigned long long)h, i + 1,
+            (unsigned long long)durable, is_away ? ", away" : "");
+        if (durable < h && !is_away && sim->is_model_exact)
             simulator_fail(sim,
-                "n%zu: I9: %s %llu folds up to %llu, and n%zu never had more than %llu on disk",
+                "n%zu: I9: %s %llu folds %llu to %llu, and n%zu, not away for 10 s before the first"
+                " was made, never had more than %llu on disk",
                 node + 1, simulator_label(sim, fold->origin).text, (unsigned long long)fold->seq,
-                (unsigned long long)h, i + 1, (unsigned long long)durable);
+                (unsigned long long)fold->record->fold_from, (unsigned long long)h, i + 1,
+                (unsigned long long)durable);
     }
 }
 
@@ -145,14 +173,18 @@ void folds_stored(
     if (batch->is_judged)
         return;
     batch->is_judged = true;
+    batch->made_us = sim->now_us;
     batch->durable_before = sim->nodes[node].durable_before;
     const struct records *records
         = oracle_records(sim, &sim->registry.origins[origin], batch);
     for (size_t i = 0; records != NULL && i < records->count && !sim->is_broken; i++) {
-        struct act act = { .origin = origin, .seq = batch->first_seq + i,
-            .record = &records->items[i] };
-        if (is_fold(act.record))
-            folds_judge(sim, node, &act);
+        struct record *record = &records->items[i];
+        if (!is_fold(record))
+            continue;
+        record->away = nodes_away(sim, node, origin, record->fold_from);
+        struct act act
+            = { .origin = origin, .seq = batch->first_seq + i, .record = record };
+        folds_judge(sim, node, &act);
     }
 }
 
@@ -182,24 +214,25 @@ static bool outlives(struct simulator *sim, const struct act *fold, const struct
     while (walk_next(sim, &walk, &act) && act.origin == fold->origin
         && act_has_seen(removal, act.origin, act.seq))
         if (act.record->code == RECORD_ADD_COUNTER && is_at(&act, place)
-            && was_alive(sim, fold, place, act.seq))
+            && act.seq >= fold->record->fold_from && was_alive(sim, fold, place, act.seq))
             return true;
     return false;
 }
 
-/* What I9 allows: the author of the operation was back with less of the folded feed
- * than it once had on disk; or it had lost the operation itself, which others keep,
- * when it said that it has all that was folded. */
+/* What I9 allows: the author of the operation was away when the run was folded; or it
+ * was back with less of the folded feed than it once had on disk; or it had lost the
+ * operation itself, which others keep, when it said that it has all that was folded. */
 static bool is_by_right(
     const struct simulator *sim, const struct act *fold, const struct act *act)
 {
     const struct known_origin *author = &sim->registry.origins[act->origin];
-    return act->observed->seq[fold->origin] < act->batch->durable_before.seq[fold->origin]
+    return (fold->record->away >> author->node & 1u) != 0
+        || act->observed->seq[fold->origin] < act->batch->durable_before.seq[fold->origin]
         || (author->is_lost && act->seq > author->kept);
 }
 
 /* Every operation that the author of the fold had not seen has itself seen all that
- * was folded, whatever it does: only so no removal can find a part of it. */
+ * was folded or nothing of it, whatever it does: only so no removal can find a part. */
 static void folds_judge_beside(struct simulator *sim, const struct act *fold)
 {
     struct walk walk = { 0 };
@@ -207,13 +240,15 @@ static void folds_judge_beside(struct simulator *sim, const struct act *fold)
     while (walk_next(sim, &walk, &act) && !sim->is_broken) {
         unsigned long long h = fold->record->fold_seq;
         if (act_has_seen(fold, act.origin, act.seq) || act_has_seen(&act, fold->origin, h)
+            || !act_has_seen(&act, fold->origin, fold->record->fold_from)
             || is_by_right(sim, fold, &act))
             continue;
         struct label folder = simulator_label(sim, fold->origin);
         struct label other = simulator_label(sim, act.origin);
-        simulator_fail(sim, "I9: %s %llu folds up to %llu and had seen %llu of %s, whose %llu had"
-            " seen %llu of %s only, and its author never had more",
-            folder.text, (unsigned long long)fold->seq, h,
+        simulator_fail(sim, "I9: %s %llu folds %llu to %llu and had seen %llu of %s, whose %llu had"
+            " seen %llu of %s only, and its author was not away and never had more",
+            folder.text, (unsigned long long)fold->seq,
+            (unsigned long long)fold->record->fold_from, h,
             (unsigned long long)fold->observed->seq[act.origin], other.text,
             (unsigned long long)act.seq,
             (unsigned long long)act.observed->seq[fold->origin], folder.text);

@@ -2,9 +2,12 @@
  * remove the counter has all that is folded for good, and the removals that it made
  * before are applied where the fold is made. What is judged here:
  *
- *     at each fold   every member has, or once had, all of it on disk
+ *     at each fold   every member has, or once had, all of it on disk, or is away:
+ *                    no word of its disk had come to the folder for 10 s when the
+ *                    first of what is folded was made, and none has come since
  *     at the end     what the folder had not seen has itself seen all that was
- *                    folded, unless its author was back with less than it once had
+ *                    folded or nothing of it, unless its author was away then, or
+ *                    back with less than it once had
  */
 #ifndef TESTS_SIM_FOLDS_H
 #define TESTS_SIM_FOLDS_H
@@ -16,6 +19,8 @@ struct simulator;
 
 /* A node has applied more. One in `no` counts that as on its disk, as it says. */
 void folds_applied(struct simulator *sim, size_t node);
+/* A message has reached a node. */
+void folds_heard(struct simulator *sim, size_t node, size_t from, struct crdt_bytes bytes);
 /* A batch has become durable on a node. */
 void folds_durable(struct simulator *sim, size_t node, const struct disk_item *item);
 /* A node has started from its store. */

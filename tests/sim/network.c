@@ -2,6 +2,7 @@
 
 #include "tests/sim/adversary.h"
 #include "tests/sim/array.h"
+#include "tests/sim/folds.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/simulator.h"
 
@@ -252,6 +253,8 @@ void network_frame(struct simulator *sim, const struct event *event)
     simulator_trace(sim, "n%zu FRAME %llu n%zu %zu bytes", event->node + 1,
         (unsigned long long)link->numbers[event->side], link->nodes[1 - event->side] + 1,
         event->size);
+    folds_heard(sim, event->node, link->nodes[1 - event->side],
+        (struct crdt_bytes){ event->bytes, event->size });
     struct core_input input = { .kind = CORE_FRAME,
         .link = link->numbers[event->side],
         .bytes = { event->bytes, event->size } };

@@ -50,6 +50,7 @@ struct node {
     struct vector context;
     struct vector durable;       /* what it ever had on disk, also what was lost */
     struct vector durable_before;/* that, when it was last started              */
+    uint64_t acked_us[NODE_COUNT_MAX]; /* when each last acknowledged, or this started */
     struct vector floor;         /* as the core was told                        */
     struct oracle oracle;
     size_t feeds[ORIGIN_COUNT_MAX]; /* feed index -> origin                     */

@@ -39,6 +39,7 @@ struct record {
     uint64_t value;    /* hash of a register's                                  */
     uint64_t fold_from; /* of a FOLD: where its run begins                      */
     uint64_t fold_seq; /* h of a FOLD                                           */
+    unsigned away;     /* of a FOLD: nodes it need not wait for, as bits        */
 };
 
 /* A batch as its operations. `observed` does not cover the author's own feed. */

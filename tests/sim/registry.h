@@ -32,6 +32,7 @@ struct known_batch {
     struct vector deps;  /* what its author had applied at its last operation,
                           * as the simulator saw it, not as the batch says     */
     bool is_judged;      /* folds.c has seen it                                 */
+    uint64_t made_us;    /* when it did                                         */
     struct vector durable_before; /* what its author had ever had on disk when
                           * that was started                                   */
 };

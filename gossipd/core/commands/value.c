@@ -1,6 +1,7 @@
 /* Redis strings as register + counter; see value.h. */
 #include "gossipd/core/commands/value.h"
 
+#include "gossipd/core/random.h"
 #include "gossipd/limits.h"
 #include "gossipd/wire/number.h"
 #include "gossipd/wire/resp.h"
@@ -62,15 +63,32 @@ enum crdt_status value_assign(struct call *call, struct crdt_path path, struct c
 }
 
 /* Folding is asked for at every 64th contribution only: asking costs O(their
- * number), and beside contributions that may not be folded yet it is in vain. */
+ * number), and beside contributions that may not be folded yet it is in vain. Where
+ * others add too, a node may never see such a number, so chance decides as well. */
+static bool is_fold_due(const struct call *call, size_t count_before, size_t count)
+{
+    if (count == count_before || count < FOLD_COUNT)
+        return false;
+    return count % FOLD_COUNT == 0 || random_next(call->environment->random) % FOLD_COUNT == 0;
+}
+
 static enum crdt_status fold(
     struct call *call, struct crdt_transaction *transaction, struct crdt_path path)
 {
-    size_t count = crdt_count(call->environment->document, path, CRDT_COUNTER);
-    if (count == 0 || count % FOLD_COUNT != 0) {
-        return CRDT_OK;
+    const struct command_environment *environment = call->environment;
+    const struct fold_bounds *folds = &environment->folds;
+    enum crdt_status status
+        = crdt_counter_fold(transaction, path, CRDT_COUNTER, 0, folds->exact_seq);
+    if (status != CRDT_OK || folds->run_seq <= folds->run_after) {
+        return status;
     }
-    return crdt_counter_fold(transaction, path, CRDT_COUNTER, 0, call->environment->fold_seq);
+    size_t count = crdt_open_folds(environment->document);
+    status = crdt_counter_fold(
+        transaction, path, CRDT_COUNTER, folds->run_after, folds->run_seq);
+    if (environment->has_folded_run != NULL && crdt_open_folds(environment->document) > count) {
+        *environment->has_folded_run = true;
+    }
+    return status;
 }
 
 enum crdt_status value_increment(
@@ -92,11 +110,13 @@ enum crdt_status value_increment(
         return call_error(call, "ERR increment or decrement would overflow");
     }
     struct crdt_transaction *transaction;
+    size_t count_before = crdt_count(document, path, CRDT_COUNTER);
     enum crdt_status status = call_write(call, &transaction);
     if (status == CRDT_OK) {
         status = crdt_counter_add(transaction, path, amount);
     }
-    if (status == CRDT_OK) {
+    size_t count = crdt_count(document, path, CRDT_COUNTER);
+    if (status == CRDT_OK && is_fold_due(call, count_before, count)) {
         status = fold(call, transaction, path);
     }
     return status == CRDT_OK ? resp_integer(call->reply, result) : status;

@@ -147,7 +147,7 @@ START_TEST(strings_long_counters_stay_small)
     struct crdt_bytes keys[] = {crdt_text("data"), crdt_text("k")};
     struct crdt_path path = {keys, 2};
     for (int i = 0; i < 300; i++) {
-        site.environment.fold_seq = crdt_applied(
+        site.environment.folds.exact_seq = crdt_applied(
             site.document, &(struct crdt_origin[]){crdt_self(site.document)}[0]);
         site_say(&site, "INCR k");
         OK(crdt_seal(site.document, &batch));
