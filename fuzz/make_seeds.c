@@ -91,6 +91,13 @@ static void small_seeds(void)
     batch_seeds(document, "add-again", 2);
     fold(document, PATH("n"), CRDT_COUNTER, UINT64_MAX);
     batch_seeds(document, "fold", 2);
+    for (int i = 0; i < 3; i++) {
+        add(document, PATH("n"), 1);
+        struct crdt_buffer batch = sealed(document);
+        crdt_buffer_close(&batch);
+    }
+    fold_run(document, PATH("n"), CRDT_COUNTER, 4, 6);
+    batch_seeds(document, "fold-run", 2);
     put(document, PATH("s"), "x");
     batch_seeds(document, "put", 0);
     clear(document, crdt_root(), CRDT_ANY);

@@ -43,9 +43,11 @@ static void scene_open(struct scene *scene)
     fill(scene->victim);
     scene->peer = document_new(2, 1);
     sync_to(scene->victim, scene->peer);
-    add(scene->victim, PATH("n"), 4);
-    struct crdt_buffer batch = sealed(scene->victim);
-    crdt_buffer_close(&batch);
+    for (int i = 0; i < 2; i++) {
+        add(scene->victim, PATH("n"), 4);
+        struct crdt_buffer batch = sealed(scene->victim);
+        crdt_buffer_close(&batch);
+    }
     for (int i = 0; i < 3; i++) {
         fill(scene->peer);
         take(scene->peer, PATH("s"), "x");
@@ -157,6 +159,12 @@ static enum crdt_status call_fold(struct scene *scene)
     return crdt_counter_fold(scene->transaction, PATH("n"), CRDT_COUNTER, 0, UINT64_MAX);
 }
 
+/* The first contribution to "n" is the first operation of all. */
+static enum crdt_status call_fold_run(struct scene *scene)
+{
+    return crdt_counter_fold(scene->transaction, PATH("n"), CRDT_COUNTER, 1, UINT64_MAX);
+}
+
 static enum crdt_status call_remove(struct scene *scene)
 {
     return crdt_remove(scene->transaction, crdt_root(), CRDT_ANY);
@@ -247,6 +255,7 @@ static const struct {
     {"set_remove", begin_transaction, call_set_remove},
     {"flag_enable", begin_transaction, call_flag},
     {"counter_fold", begin_transaction, call_fold},
+    {"counter_fold_run", begin_transaction, call_fold_run},
     {"remove", begin_transaction, call_remove},
     {"note", begin_transaction, call_note},
     {"seal", write_some, call_seal},
