@@ -172,11 +172,15 @@ void perform_command(struct core *core, const struct core_input *input)
     }
     if (client->must_close)
         return;
+    bool has_folded_run = false;
     struct command_environment environment = environment_of(core);
+    environment.has_folded_run = &has_folded_run;
     struct command_result result = {0};
     crdt_buffer_clear(&core->reply);
     enum crdt_status status = session_execute(client->session, &environment,
         input->arguments, input->argument_count, &core->reply, &result);
+    if (has_folded_run)
+        note_folded_run(core);
     if (status == CRDT_OK && result.backup != NULL)
         status = put_out_backup(core, client, *result.backup);
     else if (status == CRDT_OK)
@@ -189,7 +193,3 @@ void perform_command(struct core *core, const struct core_input *input)
         clients_finish(&core->clients, &core->outputs, client);
     close_if_due(core);
 }
-    bool has_folded_run = false;
-    environment.has_folded_run = &has_folded_run;
-    if (has_folded_run)
-        note_folded_run(core);

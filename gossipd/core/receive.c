@@ -31,35 +31,15 @@ void receive_close(struct core *core)
     }
 }
 
-/* The one whose signature is being checked already, or NULL. */
-static struct held *find_verifying(
+static bool is_verifying(
     const struct core *core, const struct crdt_batch *batch, bool is_header)
 {
-    for (struct held *held = core->verifying_first; held != NULL; held = held->next) {
+    for (const struct held *held = core->verifying_first; held != NULL; held = held->next) {
         if (held->is_header == is_header && held->batch.last_seq == batch->last_seq
             && memcmp(held->batch.head, batch->head, sizeof batch->head) == 0)
-            return held;
+            return true;
     }
-    return NULL;
-}
-
-static uint64_t bit_of(const struct core *core, const struct peer *peer)
-{
-    static_assert(MEMBERS_MAX <= 64, "a peer has a bit of held.peers");
-    return UINT64_C(1) << (peer - core->peers);
-}
-
-/* True when it is here already, and not applied; then this peer stands for it, too. */
-static bool is_waiting(
-    struct core *core, const struct peer *peer, const struct crdt_batch *batch)
-{
-    struct held *held = find_verifying(core, batch, false);
-    if (held != NULL)
-        held->peers |= bit_of(core, peer);
-    if (held != NULL || !pending_has(&core->pending, batch))
-        return held != NULL;
-    pending_credit(&core->pending, batch, bit_of(core, peer));
-    return true;
+    return false;
 }
 
 static bool contradicts(const struct core *core, const struct crdt_batch *batch)
@@ -100,7 +80,7 @@ static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_ba
     /* Of what is proved already no more is needed. */
     if ((is_known && !is_fork) || (is_frozen && is_fork))
         return false;
-    if (is_waiting(core, peer, batch))
+    if (pending_has(&core->pending, batch) || is_verifying(core, batch, false))
         return false;
     return has_room(core, peer, batch->bytes.size);
 }
@@ -135,7 +115,6 @@ static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *
     memcpy(held->signature, signature, sizeof held->signature);
     held->is_header = is_header;
     held->link = peer->link;
-    held->peers = bit_of(core, peer);
     if (!receive_ask_to_verify(core, batch, signature)) {
         held_free(&core->options.memory, held);
         return false;
@@ -177,7 +156,7 @@ void receive_header(struct core *core, struct peer *peer, const struct tip *tip)
 {
     struct crdt_batch batch = tip->batch;
     batch.bytes = batch.header;
-    if (find_verifying(core, &batch, true) != NULL || !has_room(core, peer, batch.bytes.size))
+    if (is_verifying(core, &batch, true) || !has_room(core, peer, batch.bytes.size))
         return;
     if (!hold(core, peer, &batch, tip->signature, true))
         core_refuse(core, REFUSED_MEMORY, peer);
@@ -268,43 +247,24 @@ static enum crdt_status admit(struct core *core, struct held *held)
     return status;
 }
 
-/* A verified batch has to wait. Takes it over. One that waits already and is of another
- * history is the proof of a fork, before either could be applied: without it the one
- * that came first would stand in the way of what others have applied. */
-static void wait(struct core *core, struct held *held)
+/* Tries the first pending batch of a feed; true when it is not pending any more. */
+static bool try_pending(struct core *core, size_t index)
 {
-    const struct held *rival = pending_rival(&core->pending, &held->batch);
-    if (rival != NULL) {
-        forks_waits(core, rival, held);
-        pending_credit(&core->pending, &held->batch, held->peers);
-    }
-    pending_add(&core->pending, held);
-}
-
-/* True when it need not wait any more: it can be applied, or has to be refused. */
-static bool is_ready(struct core *core, const struct held *held)
-{
+    struct crdt_origin origin = core->pending.feeds[index].origin;
+    struct held *held = pending_next(
+        &core->pending, index, crdt_applied(core->document, &origin));
+    if (held == NULL)
+        return false;
     struct crdt_dot missing;
     enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
     if (status == CRDT_ERR_GAP)
         freeze_vouch(core, held);
-    return status != CRDT_ERR_GAP && (status != CRDT_OK || freeze_may_apply(core, held));
-}
-
-/* Tries the pending batches that would come next in a feed, one for each history: some
- * may wait for ever. At most one for each peer. True when one is not pending any more. */
-static bool try_pending(struct core *core, size_t index)
-{
-    struct crdt_origin origin = core->pending.feeds[index].origin;
-    uint64_t applied = crdt_applied(core->document, &origin);
-    struct held *held = pending_next(&core->pending, index, applied);
-    while (held != NULL && !is_ready(core, held))
-        held = pending_other(held, applied);
-    if (held == NULL)
+    if (status == CRDT_ERR_GAP
+        || (status == CRDT_OK && !freeze_may_apply(core, held)))
         return false;
-    held = pending_take_out(&core->pending, index, held);
+    held = pending_take(&core->pending, index);
     if (admit(core, held) == CRDT_ERR_GAP)
-        wait(core, held);
+        pending_add(&core->pending, held);
     return true;
 }
 
@@ -372,7 +332,7 @@ void receive_verified(struct core *core, uint64_t id, bool is_ok)
         && !contradicts(core, &held->batch))
         held_free(&core->options.memory, held);
     else if (admit(core, held) == CRDT_ERR_GAP)
-        wait(core, held);
+        pending_add(&core->pending, held);
     receive_retry(core);
     if (peer != NULL)
         sync_caught_up(core, peer);
