@@ -54,6 +54,23 @@ static bool open_store(struct builder *builder)
             code == SQLITE_OK ? "the snapshot's place is not in it" : sqlite3_errstr(code));
 }
 
+/* Opens a document without a base, which only all batches together can replace. */
+static bool open_empty(struct builder *builder)
+{
+    int64_t floors = 0;
+    if (!sql_number(
+            sql_prepare(builder->handle, "SELECT count(*) FROM floor"), &floors)) {
+        return failure_say(
+            builder->failure, "cannot read the floor: %s", sqlite3_errmsg(builder->handle));
+    }
+    if (floors > 0) {
+        return failure_say(builder->failure, "there is no snapshot to build on, and batches were "
+            "dropped: keep the node running and run gossipctl verify on a backup of it");
+    }
+    enum crdt_status status = crdt_open(&builder->order->options, &builder->document);
+    return status == CRDT_OK || say_status(builder, "cannot open a document", status);
+}
+
 /* Opens the document with what the newest snapshot has. */
 static bool load_newest(struct builder *builder)
 {
@@ -61,9 +78,13 @@ static bool load_newest(struct builder *builder)
     struct database_snapshot newest;
     struct crdt_buffer bytes;
     struct crdt_buffer tips;
-    if (!database_snapshot_newest(builder->handle, &newest)) {
-        enum crdt_status status = crdt_open(&order->options, &builder->document);
-        return status == CRDT_OK || say_status(builder, "cannot open a document", status);
+    enum sql_answer answer = database_snapshot_newest(builder->handle, &newest);
+    if (answer == SQL_FAILED) {
+        return failure_say(builder->failure, "the newest snapshot cannot be found: %s",
+            sqlite3_errmsg(builder->handle));
+    }
+    if (answer == SQL_ABSENT) {
+        return open_empty(builder);
     }
     crdt_buffer_init(&bytes, &order->memory);
     crdt_buffer_init(&tips, &order->memory);

@@ -81,8 +81,12 @@ static bool set_synced(struct database *database, bool is_synced)
     if (database->is_synced == is_synced) {
         return true;
     }
+    if (!run(database, is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")) {
+        return false;
+    }
+    /* Not before: the next try would believe it and vouch for what was not synced. */
     database->is_synced = is_synced;
-    return run(database, is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    return true;
 }
 
 /* Makes durable what was committed before: it is all in the write-ahead log, for
@@ -96,18 +100,6 @@ static int log_sync(struct database *database)
         return code;
     }
     return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
-}
-
-static int64_t query_int(struct database *database, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-    int64_t value = -1;
-    if (sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
-        value = sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_finalize(statement);
-    return value;
 }
 
 static bool prepare(struct database *database)
@@ -126,12 +118,14 @@ static bool prepare(struct database *database)
 static bool count_log(struct database *database)
 {
     struct database_snapshot snapshot = {0};
-    bool has_snapshot = database_snapshot_newest(database->handle, &snapshot);
+    if (database_snapshot_newest(database->handle, &snapshot) == SQL_FAILED) {
+        return false;
+    }
     int64_t behind = 0;
     int64_t newest = 0;
     sqlite3_stmt *statement = sql_prepare(database->handle,
         "SELECT coalesce(sum(length(bytes)), 0) FROM batch WHERE place > ?1");
-    sqlite3_bind_int64(statement, 1, has_snapshot ? snapshot.place : 0);
+    sqlite3_bind_int64(statement, 1, snapshot.place);
     if (!sql_number(statement, &behind) ||
         !sql_number(sql_prepare(database->handle, "SELECT coalesce(max(place), 0) FROM batch"),
             &newest)) {
@@ -177,7 +171,11 @@ static bool open_schema(struct database *database, const char *path, const char 
         return failure_say(failure, "cannot read the store %s: %s", path,
             sqlite3_errmsg(database->handle));
     }
-    int64_t version = query_int(database, "PRAGMA user_version");
+    int64_t version = 0;
+    if (!sql_number(sql_prepare(database->handle, "PRAGMA user_version"), &version)) {
+        return failure_say(failure, "cannot read the store %s: %s", path,
+            sqlite3_errmsg(database->handle));
+    }
     if (version > DATABASE_VERSION) {
         return failure_say(failure, "the store %s has schema version %" PRId64 ", this gossipd "
             "knows versions up to %d: use the newer gossipd that wrote it", path, version,
@@ -199,28 +197,40 @@ static bool open_schema(struct database *database, const char *path, const char 
 static bool check_cluster(struct database *database, const char *path, const uint8_t *cluster_id,
     struct failure *failure)
 {
-    bool is_there = false;
-    if (mark_is(database->handle, "cluster", cluster_id, CRDT_HASH_BYTES, &is_there) || !is_there) {
-        return true;
+    switch (mark_compare(database->handle, "cluster", cluster_id, CRDT_HASH_BYTES)) {
+    case MARK_ABSENT:
+    case MARK_SAME: return true;
+    case MARK_OTHER:
+        return failure_say(failure, "the store %s belongs to another cluster: set `cluster` to "
+            "the name it was made with (none, if it was made without), or choose another `dir`",
+            path);
+    case MARK_FAILED: break;
     }
-    return failure_say(failure, "the store %s belongs to another cluster: set `cluster` to the "
-        "name it was made with (none, if it was made without), or choose another `dir`", path);
+    return say_sqlite(database, "cannot read whose store it is", failure);
 }
 
-/* Reads what the store says about its writer. */
-static void read_facts(struct database *database, const char *residence, const uint8_t *key,
+/* Reads what the store says about its writer. False: it cannot be read; a mark that is
+ * overlooked lets dots be used again. */
+static bool read_facts(struct database *database, const char *residence, const uint8_t *key,
     struct database_facts *ret_facts)
 {
-    bool is_there = false;
     sqlite3 *handle = database->handle;
-    ret_facts->has_moved =
-        !mark_is(handle, "residence", residence, strlen(residence), &is_there) && is_there;
-    ret_facts->has_other_key = !mark_is(handle, "key", key, CRDT_KEY_BYTES, &is_there) && is_there;
-    ret_facts->generation =
-        ret_facts->has_other_key ? 0 : mark_get_int(database->handle, "generation");
-    ret_facts->is_ahead = mark_get_int(database->handle, "ahead") != 0;
+    uint64_t generation = 0;
+    uint64_t ahead = 0;
+    enum mark_match resides = mark_compare(handle, "residence", residence, strlen(residence));
+    enum mark_match writes = mark_compare(handle, "key", key, CRDT_KEY_BYTES);
+    if (resides == MARK_FAILED || writes == MARK_FAILED ||
+        !mark_get_int(handle, "generation", &generation) ||
+        !mark_get_int(handle, "ahead", &ahead)) {
+        return false;
+    }
+    ret_facts->has_moved = resides == MARK_OTHER;
+    ret_facts->has_other_key = writes == MARK_OTHER;
+    ret_facts->generation = ret_facts->has_other_key ? 0 : generation;
+    ret_facts->is_ahead = ahead != 0;
     /* A crash between the making of the schema and this leaves them unnamed. */
-    mark_is(database->handle, "residence", "", 0, &ret_facts->is_named);
+    ret_facts->is_named = resides != MARK_ABSENT;
+    return true;
 }
 
 /* Writes down who uses the store from now on, in one durable transaction. */
@@ -251,7 +261,9 @@ static bool open_facts(struct database *database, const char *path,
         !residence_text(path, residence, failure)) {
         return false;
     }
-    read_facts(database, residence, key, facts);
+    if (!read_facts(database, residence, key, facts)) {
+        return say_sqlite(database, "cannot read what the store says of itself", failure);
+    }
     /* A start that changes nothing writes nothing: a full disk lets it read. */
     if (!facts->is_new && !facts->has_moved && !facts->has_other_key && facts->is_named) {
         return true;

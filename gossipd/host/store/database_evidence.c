@@ -75,8 +75,10 @@ bool database_evidence_replay(sqlite3 *handle,
 {
     struct crdt_buffer buffer;
     sqlite3_stmt *statement = NULL;
-    if (!sql_has_table(handle, "evidence")) {
-        return true;
+    enum sql_answer answer = sql_has_table(handle, "evidence");
+    if (answer != SQL_FOUND) {
+        return answer == SQL_ABSENT ||
+            failure_say(failure, "cannot read the evidence of forks: %s", sqlite3_errmsg(handle));
     }
     crdt_buffer_init(&buffer, NULL);
     int code = sqlite3_prepare_v2(handle, "SELECT header_a, signature_a, header_b, signature_b, "

@@ -39,23 +39,29 @@ bool mark_set_text(sqlite3 *handle, const char *name, const char *text)
     return sql_finish(statement);
 }
 
-uint64_t mark_get_int(sqlite3 *handle, const char *name)
-{
-    int64_t value = 0;
-    sql_number(prepare_get(handle, name), &value);
-    return (uint64_t)value;
-}
-
-bool mark_is(
-    sqlite3 *handle, const char *name, const void *data, size_t size, bool *ret_is_there)
+bool mark_get_int(sqlite3 *handle, const char *name, uint64_t *ret_value)
 {
     sqlite3_stmt *statement = prepare_get(handle, name);
-    bool is_same = false;
-    *ret_is_there = statement != NULL && sqlite3_step(statement) == SQLITE_ROW;
-    if (*ret_is_there) {
+    enum sql_answer answer = sql_first(statement);
+    *ret_value = answer == SQL_FOUND ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    return answer != SQL_FAILED;
+}
+
+enum mark_match mark_compare(
+    sqlite3 *handle, const char *name, const void *data, size_t size)
+{
+    sqlite3_stmt *statement = prepare_get(handle, name);
+    enum sql_answer answer = sql_first(statement);
+    enum mark_match match = answer == SQL_FOUND ? MARK_OTHER
+        : answer == SQL_ABSENT                  ? MARK_ABSENT
+                                                : MARK_FAILED;
+    if (answer == SQL_FOUND) {
         struct crdt_bytes value = sql_bytes(statement, 0);
-        is_same = value.size == size && value.data != NULL && memcmp(value.data, data, size) == 0;
+        bool is_same =
+            value.size == size && value.data != NULL && memcmp(value.data, data, size) == 0;
+        match = is_same ? MARK_SAME : MARK_OTHER;
     }
     sqlite3_finalize(statement);
-    return is_same;
+    return match;
 }

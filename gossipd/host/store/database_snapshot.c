@@ -16,24 +16,36 @@ static const char schema_sql[] =
     "CREATE INDEX snapshot_part_order ON snapshot_part (id, part);"
     "COMMIT";
 
-static int64_t ask(sqlite3 *handle, const char *sql)
+/* Makes the tables anew. Never where there is a floor: a snapshot is then all that is
+ * left of what was dropped. */
+static bool make_tables(sqlite3 *handle)
 {
-    int64_t value = 0;
-    sql_number(sql_prepare(handle, sql), &value);
-    return value;
+    int64_t floors = 0;
+    enum sql_answer has_floor = sql_has_table(handle, "floor");
+    if (has_floor == SQL_FAILED ||
+        (has_floor == SQL_FOUND &&
+            (!sql_number(sql_prepare(handle, "SELECT count(*) FROM floor"), &floors) ||
+                floors > 0))) {
+        return false;
+    }
+    return sqlite3_exec(handle, schema_sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* A table without tips was written before snapshots had any: it goes, and all
  * batches, of which none was ever dropped then, are replayed once. */
 bool database_snapshot_open(sqlite3 *handle)
 {
-    if (ask(handle, "SELECT count(*) FROM pragma_table_info('snapshot') WHERE name = 'tips'") ==
-            0 &&
-        sqlite3_exec(handle, schema_sql, NULL, NULL, NULL) != SQLITE_OK) {
+    int64_t has_tips = 0;
+    int64_t unfinished = 0;
+    if (!sql_number(sql_prepare(handle, "SELECT count(*) FROM pragma_table_info('snapshot') "
+                                        "WHERE name = 'tips'"), &has_tips) ||
+        (has_tips == 0 && !make_tables(handle)) ||
+        !sql_number(sql_prepare(handle, "SELECT count(*) FROM snapshot WHERE bytes IS NULL"),
+            &unfinished)) {
         return false;
     }
     /* A start that changes nothing writes nothing: a full disk lets it read. */
-    return ask(handle, "SELECT count(*) FROM snapshot WHERE bytes IS NULL") == 0 ||
+    return unfinished == 0 ||
         sql_finish(sql_prepare(handle, "DELETE FROM snapshot WHERE bytes IS NULL"));
 }
 
@@ -98,15 +110,19 @@ bool database_snapshot_sweep(sqlite3 *handle, bool *ret_has_more)
     return is_done;
 }
 
-bool database_snapshot_newest(sqlite3 *handle, struct database_snapshot *ret_snapshot)
+enum sql_answer database_snapshot_newest(
+    sqlite3 *handle, struct database_snapshot *ret_snapshot)
 {
     sqlite3_stmt *statement = sql_prepare(handle,
         "SELECT id, place, bytes, parts, log_bytes, hash FROM snapshot WHERE bytes IS NOT NULL "
         "ORDER BY id DESC LIMIT 1");
     struct database_snapshot snapshot;
-    bool is_there = statement != NULL && sqlite3_step(statement) == SQLITE_ROW &&
-        sql_fixed(statement, 5, snapshot.hash, sizeof snapshot.hash);
-    if (is_there) {
+    enum sql_answer answer = sql_first(statement);
+    if (answer == SQL_FOUND &&
+        !sql_fixed(statement, 5, snapshot.hash, sizeof snapshot.hash)) {
+        answer = SQL_FAILED;
+    }
+    if (answer == SQL_FOUND) {
         snapshot.id = sqlite3_column_int64(statement, 0);
         snapshot.place = sqlite3_column_int64(statement, 1);
         snapshot.bytes = (uint64_t)sqlite3_column_int64(statement, 2);
@@ -115,7 +131,7 @@ bool database_snapshot_newest(sqlite3 *handle, struct database_snapshot *ret_sna
         *ret_snapshot = snapshot;
     }
     sqlite3_finalize(statement);
-    return is_there;
+    return answer;
 }
 
 /* Appends the part at hand. */

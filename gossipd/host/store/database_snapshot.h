@@ -44,8 +44,8 @@ struct database_snapshot {
     uint64_t log_bytes; /* of the batches up to its place that are still there      */
     uint8_t hash[CRDT_HASH_BYTES];
 };
-/* False: there is none, or it cannot be read. */
-bool database_snapshot_newest(sqlite3 *handle, struct database_snapshot *ret_snapshot);
+enum sql_answer database_snapshot_newest(
+    sqlite3 *handle, struct database_snapshot *ret_snapshot);
 /* Appends its bytes, or its tips. False: some are missing, or memory is out;
  * `failure` says. */
 bool database_snapshot_read(sqlite3 *handle, const struct database_snapshot *snapshot,

@@ -29,9 +29,15 @@ bool sql_finish(sqlite3_stmt *statement)
     return is_done;
 }
 
+enum sql_answer sql_first(sqlite3_stmt *statement)
+{
+    int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
+    return code == SQLITE_ROW ? SQL_FOUND : code == SQLITE_DONE ? SQL_ABSENT : SQL_FAILED;
+}
+
 bool sql_number(sqlite3_stmt *statement, int64_t *ret_number)
 {
-    bool is_there = statement != NULL && sqlite3_step(statement) == SQLITE_ROW;
+    bool is_there = sql_first(statement) == SQL_FOUND;
     if (is_there) {
         *ret_number = sqlite3_column_int64(statement, 0);
     }
@@ -39,18 +45,20 @@ bool sql_number(sqlite3_stmt *statement, int64_t *ret_number)
     return is_there;
 }
 
-bool sql_has_table(sqlite3 *handle, const char *name)
+enum sql_answer sql_has_table(sqlite3 *handle, const char *name)
 {
     sqlite3_stmt *statement =
         sql_prepare(handle, "SELECT count(*) FROM sqlite_schema WHERE name = ?1");
     sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
     int64_t count = 0;
-    return sql_number(statement, &count) && count > 0;
+    return !sql_number(statement, &count) ? SQL_FAILED : count > 0 ? SQL_FOUND : SQL_ABSENT;
 }
 
 bool sql_ensure_table(sqlite3 *handle, const char *name, const char *create_sql)
 {
-    return sql_has_table(handle, name) || sql_finish(sql_prepare(handle, create_sql));
+    enum sql_answer answer = sql_has_table(handle, name);
+    return answer == SQL_FOUND ||
+        (answer == SQL_ABSENT && sql_finish(sql_prepare(handle, create_sql)));
 }
 
 struct crdt_bytes sql_bytes(sqlite3_stmt *statement, int column)

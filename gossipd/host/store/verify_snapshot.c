@@ -42,7 +42,11 @@ static enum verify_result read_snapshot(
 {
     struct crdt_buffer tips;
     enum verify_result result = VERIFY_WHOLE;
-    base->has_snapshot = database_snapshot_newest(handle, &base->snapshot);
+    enum sql_answer answer = database_snapshot_newest(handle, &base->snapshot);
+    if (answer == SQL_FAILED) {
+        return say(VERIFY_BROKEN, "its newest snapshot cannot be read", failure);
+    }
+    base->has_snapshot = answer == SQL_FOUND;
     if (!base->has_snapshot) {
         return base->floor_count == 0
             ? VERIFY_WHOLE
@@ -79,8 +83,10 @@ enum verify_result verify_base_read(
     crdt_buffer_init(&ret_base->bytes, NULL);
     tips_table_init(&ret_base->tips, &heap);
     int64_t tables = 0;
-    sql_number(sql_prepare(handle, "SELECT count(*) FROM sqlite_schema WHERE name IN "
-                                   "('floor', 'snapshot', 'snapshot_part')"), &tables);
+    if (!sql_number(sql_prepare(handle, "SELECT count(*) FROM sqlite_schema WHERE name IN "
+                                        "('floor', 'snapshot', 'snapshot_part')"), &tables)) {
+        return say(VERIFY_BROKEN, "its tables cannot be read", failure);
+    }
     /* A store of the version before had none that counts: all batches are there. */
     if (tables < 3) {
         return VERIFY_WHOLE;
