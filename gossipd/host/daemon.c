@@ -195,8 +195,13 @@ static bool core_begin(struct loop *loop, struct sqlite3 *handle,
     const struct database_facts *facts, int64_t *ret_place, struct failure *failure)
 {
     struct database_snapshot snapshot = {.place = 0};
-    bool has_snapshot = database_snapshot_newest(handle, &snapshot);
+    enum sql_answer answer = database_snapshot_newest(handle, &snapshot);
+    bool has_snapshot = answer == SQL_FOUND;
     size_t feeds = 0;
+    if (answer == SQL_FAILED) {
+        return failure_say(failure, "cannot read the newest snapshot in the store %s: check the "
+            "disk and memory, then start again", loop->store_path);
+    }
     if (!core_start(loop, facts, failure) ||
         !replay_floor(loop, handle, snapshot.log_bytes, &feeds, failure)) {
         return false;
