@@ -47,17 +47,25 @@
 #define MEMORY_RETRY_US 10000        /* between tries of what lacked memory        */
 #define ALWAYS_CLOSE_BYTES 4194304   /* always: an open batch waits no longer for its turn */
 #define PENDING_BYTES_MAX 67108864   /* early batches: two of the largest          */
+#define HELD_OVERHEAD_BYTES 48       /* of one that waits: the allocator's share, its place */
+#define PENDING_KEY_BATCHES_MAX 4096 /* early batches of a member, searched and moved each time
+                                      * one comes: some microseconds; more come again */
+#define PENDING_KEY_FEEDS_MAX 64     /* of a member that have some, tried again with every
+                                      * batch of anybody: far more than restarts at once */
 #define VERIFYING_BYTES_MAX 67108864 /* batches whose signature is being checked: likewise */
 #define JOURNAL_BYTES_MAX 134217728  /* not durable yet; above, peers' batches are refused */
 #define EVIDENCE_BYTES_MAX 67108864  /* of forks: two of the largest headers and more */
 #define EVIDENCE_MAX 64              /* forked origins: each is searched for a batch */
+#define EVIDENCE_KEY_MAX 16          /* of one member: whoever forks always must not leave
+                                      * others' forks without proof                */
+#define CLAIMS_UNKNOWN_MAX 1024      /* origins that a peer says it has and nobody has shown:
+                                      * more are taken up as these come           */
 #define HEADER_KEEP_BYTES 262144     /* a header that names 5000 new origins       */
 #define HEADS_BYTES_MAX 1048576      /* one HEADS message: some thousand feeds     */
 #define HEADS_VERIFY_MAX 64          /* signatures checked for one of them: some 5 ms */
 #define HEADS_SEEN_MAX 64            /* headers that wait for their contradiction  */
-#define HISTORIES_MAX 4              /* of one origin that a voucher chooses from  */
-#define VOUCH_ORIGINS_MAX 4          /* frozen origins that one voucher lets in at once: their
-                                      * histories together are 256 choices         */
+#define PROOFS_ROUND_US 1000000      /* told in one go, then the links are others'  */
+#define PROOFS_BYTES_PER_S 1048576   /* told to a peer in a round: two of the largest proofs */
 #define PROOFS_AGAIN_US 5000000      /* between words on forks to a peer that is not equal */
 #define PROVING_MAX 64               /* headers to be compared with the store      */
 #define CLIENT_WAITING_BYTES_MAX 67108864 /* replies of one client that wait for durability */
@@ -88,9 +96,12 @@
 
 /* ---- HOST ---- */
 #define LOG_LINE_BYTES_MAX 2048        /* a longer line is cut                       */
-#define LOG_LINES_PER_SECOND 200     /* strangers must not fill the disk with lines */
+#define LOG_LINES_PER_SECOND 200     /* strangers must not fill the disk with lines;
+                                      * alarms are counted by themselves            */
 #define CLIENT_READ_BYTES 16384      /* one read: as Redis, fair between clients    */
 #define CLIENT_COMMANDS_PER_TURN 1000 /* per client and loop turn, then the others   */
+#define CLIENT_TURN_US 2000          /* likewise: slow commands, as a link's turn   */
+#define CLIENT_KEEPALIVE_S 300       /* Redis's tcp-keepalive: who is gone frees its slot */
 #define CLIENT_QUERY_BYTES_MAX (64u << 20) /* beside one bulk; Redis's default is 1 GiB */
 #define CLIENT_OUTPUT_SOFT_BYTES (1u << 20) /* above, nothing more is read from it      */
 #define CLIENT_OUTPUT_HARD_BYTES (256u << 20) /* one huge reply fits; a slow reader goes */

@@ -1,6 +1,7 @@
 #include "gossipd/core/held.h"
 
 #include "gossipd/core/memory.h"
+#include "gossipd/limits.h"
 
 #include <assert.h>
 #include <string.h>
@@ -27,6 +28,11 @@ void held_free(const struct crdt_memory *memory, struct held *held)
         return;
     memory_free(memory, held->data, held->capacity);
     memory_free(memory, held, sizeof *held);
+}
+
+size_t held_cost(const struct held *held)
+{
+    return sizeof *held + held->capacity + HELD_OVERHEAD_BYTES;
 }
 
 void held_fill(struct held *held, const struct crdt_batch *batch)

@@ -31,15 +31,35 @@ void receive_close(struct core *core)
     }
 }
 
-static bool is_verifying(
+/* The one whose signature is being checked already, or NULL. */
+static struct held *find_verifying(
     const struct core *core, const struct crdt_batch *batch, bool is_header)
 {
-    for (const struct held *held = core->verifying_first; held != NULL; held = held->next) {
+    for (struct held *held = core->verifying_first; held != NULL; held = held->next) {
         if (held->is_header == is_header && held->batch.last_seq == batch->last_seq
             && memcmp(held->batch.head, batch->head, sizeof batch->head) == 0)
-            return true;
+            return held;
     }
-    return false;
+    return NULL;
+}
+
+static uint64_t bit_of(const struct core *core, const struct peer *peer)
+{
+    static_assert(MEMBERS_MAX <= 64, "a peer has a bit of held.peers");
+    return UINT64_C(1) << (peer - core->peers);
+}
+
+/* True when it is here already, and not applied; then this peer stands for it, too. */
+static bool is_waiting(
+    struct core *core, const struct peer *peer, const struct crdt_batch *batch)
+{
+    struct held *held = find_verifying(core, batch, false);
+    if (held != NULL)
+        held->peers |= bit_of(core, peer);
+    if (held != NULL || !pending_has(&core->pending, batch))
+        return held != NULL;
+    pending_credit(&core->pending, batch, bit_of(core, peer));
+    return true;
 }
 
 static bool contradicts(const struct core *core, const struct crdt_batch *batch)
@@ -80,7 +100,7 @@ static bool is_wanted(struct core *core, struct peer *peer, const struct crdt_ba
     /* Of what is proved already no more is needed. */
     if ((is_known && !is_fork) || (is_frozen && is_fork))
         return false;
-    if (pending_has(&core->pending, batch) || is_verifying(core, batch, false))
+    if (is_waiting(core, peer, batch))
         return false;
     return has_room(core, peer, batch->bytes.size);
 }
@@ -115,6 +135,7 @@ static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *
     memcpy(held->signature, signature, sizeof held->signature);
     held->is_header = is_header;
     held->link = peer->link;
+    held->peers = bit_of(core, peer);
     if (!receive_ask_to_verify(core, batch, signature)) {
         held_free(&core->options.memory, held);
         return false;
@@ -156,7 +177,7 @@ void receive_header(struct core *core, struct peer *peer, const struct tip *tip)
 {
     struct crdt_batch batch = tip->batch;
     batch.bytes = batch.header;
-    if (is_verifying(core, &batch, true) || !has_room(core, peer, batch.bytes.size))
+    if (find_verifying(core, &batch, true) != NULL || !has_room(core, peer, batch.bytes.size))
         return;
     if (!hold(core, peer, &batch, tip->signature, true))
         core_refuse(core, REFUSED_MEMORY, peer);
@@ -195,6 +216,18 @@ static void watch_lesser(struct core *core, const struct crdt_origin *author)
         core->lesser_batches++;
 }
 
+/* A verified batch cannot be used. One with records that only a newer version knows is
+ * not kept either: peers bring it again, until this node is upgraded. */
+static void refuse_unusable(struct core *core, enum crdt_status status)
+{
+    enum refusal reason = REFUSED_MALFORMED;
+    if (status == CRDT_ERR_NOMEM)
+        reason = REFUSED_MEMORY;
+    else if (status == CRDT_ERR_VERSION)
+        reason = REFUSED_VERSION;
+    core_refuse(core, reason, NULL);
+}
+
 /* Applies a batch that the document can take now. Takes `held` over. */
 static enum crdt_status apply(struct core *core, struct held *held)
 {
@@ -203,7 +236,7 @@ static enum crdt_status apply(struct core *core, struct held *held)
     if (status == CRDT_OK)
         status = crdt_merge(core->document, held->batch.bytes);
     if (status != CRDT_OK) {
-        core_refuse(core, status == CRDT_ERR_NOMEM ? REFUSED_MEMORY : REFUSED_MALFORMED, NULL);
+        refuse_unusable(core, status);
         held_free(&core->options.memory, held);
         return status;
     }
@@ -223,14 +256,15 @@ static enum crdt_status apply(struct core *core, struct held *held)
  * over, unless it says GAP. */
 static enum crdt_status admit(struct core *core, struct held *held)
 {
-    struct crdt_dot missing;
-    enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
+    held->missing.seq = 0;
+    enum crdt_status status =
+        crdt_batch_check(core->document, &held->batch, &held->missing);
     if (status == CRDT_ERR_AMNESIA) {
         /* Signed by this node's key under the present generation and unknown
          * here: the store has lost own operations. */
         status = generation_begin(core, "a-peer-had-own-batches-that-are-not-here");
         if (status == CRDT_OK)
-            status = crdt_batch_check(core->document, &held->batch, &missing);
+            status = crdt_batch_check(core->document, &held->batch, &held->missing);
     }
     if (status == CRDT_OK && !freeze_may_apply(core, held))
         status = CRDT_ERR_GAP;
@@ -242,30 +276,89 @@ static enum crdt_status admit(struct core *core, struct held *held)
     }
     if (status == CRDT_OK)
         return apply(core, held);
-    core_refuse(core, status == CRDT_ERR_NOMEM ? REFUSED_MEMORY : REFUSED_MALFORMED, NULL);
+    refuse_unusable(core, status);
     held_free(&core->options.memory, held);
     return status;
 }
 
-/* Tries the first pending batch of a feed; true when it is not pending any more. */
-static bool try_pending(struct core *core, size_t index)
+/* A verified batch has to wait. Takes it over. One that waits already and is of another
+ * history is the proof of a fork, before either could be applied: without it the one
+ * that came first would stand in the way of what others have applied. */
+static void wait(struct core *core, struct held *held)
 {
-    struct crdt_origin origin = core->pending.feeds[index].origin;
-    struct held *held = pending_next(
-        &core->pending, index, crdt_applied(core->document, &origin));
-    if (held == NULL)
+    const struct held *rival = pending_rival(&core->pending, &held->batch);
+    if (rival != NULL) {
+        forks_waits(core, rival, held);
+        pending_credit(&core->pending, &held->batch, held->peers);
+    }
+    if (proofs_frozen(&core->proofs, &held->batch.origin) != NULL)
+        core->pending.news++;
+    pending_add(&core->pending, held);
+}
+
+/* Where vouching stands: a number that changes with all that it rests on but what a
+ * batch itself names. Each of its terms only grows. */
+static uint64_t vouching_stand(const struct core *core)
+{
+    uint64_t stand = 1 + core->proofs.changes + core->pending.news;
+    for (size_t index = 0; index < core->proofs.count; index++)
+        stand += crdt_applied(core->document, &core->proofs.items[index].origin);
+    return stand;
+}
+
+/* True when nothing has happened since that batch was last tried that could matter to
+ * it: what waits for ever must not take time with every batch that comes. */
+static bool is_in_vain(
+    const struct core *core, const struct held *held, uint64_t applied, uint64_t stand)
+{
+    /* What contradicts the history here is to be told of, whatever it waits for. */
+    if (held->batch.first_seq <= applied)
         return false;
-    struct crdt_dot missing;
-    enum crdt_status status = crdt_batch_check(core->document, &held->batch, &missing);
+    if (held->missing.seq > 0) {
+        if (held->missing.seq <= crdt_applied(core->document, &held->missing.origin))
+            return false;
+        if (proofs_frozen(&core->proofs, &held->missing.origin) == NULL)
+            return true;
+    }
+    return held->tried == stand;
+}
+
+/* True when it need not wait any more: it can be applied, or has to be refused. */
+static bool is_ready(struct core *core, struct held *held, uint64_t stand)
+{
+    uint64_t applied = crdt_applied(core->document, &held->batch.origin);
+    if (held->batch.last_seq <= applied || is_in_vain(core, held, applied, stand))
+        return false;
+    held->missing.seq = 0;
+    enum crdt_status status =
+        crdt_batch_check(core->document, &held->batch, &held->missing);
     if (status == CRDT_ERR_GAP)
         freeze_vouch(core, held);
-    if (status == CRDT_ERR_GAP
-        || (status == CRDT_OK && !freeze_may_apply(core, held)))
+    bool must_wait
+        = status == CRDT_ERR_GAP || (status == CRDT_OK && !freeze_may_apply(core, held));
+    if (must_wait)
+        held->tried = stand;
+    return !must_wait;
+}
+
+/* Tries the pending batches that would come next in a feed, one for each history: some
+ * may wait for ever. At most one for each peer. True when one is not pending any more. */
+static bool try_pending(struct core *core, size_t index, uint64_t stand)
+{
+    struct crdt_origin origin = core->pending.feeds[index].origin;
+    uint64_t applied = crdt_applied(core->document, &origin);
+    if (!pending_trim(&core->pending, index, applied))
         return false;
-    held = pending_take(&core->pending, index);
-    if (admit(core, held) == CRDT_ERR_GAP)
-        pending_add(&core->pending, held);
-    return true;
+    size_t ready = pending_ready(&core->pending, index, applied);
+    for (size_t place = 0; place < ready; place++) {
+        if (!is_ready(core, core->pending.feeds[index].items[place], stand))
+            continue;
+        struct held *held = pending_take(&core->pending, index, place);
+        if (admit(core, held) == CRDT_ERR_GAP)
+            wait(core, held);
+        return true;
+    }
+    return false;
 }
 
 /* As long as anything moves: each move takes at least one batch out of a bounded
@@ -276,13 +369,16 @@ void receive_retry(struct core *core)
     while (has_moved || core->has_vouched) {
         has_moved = false;
         core->has_vouched = false;
+        uint64_t stand = vouching_stand(core);
         size_t index = 0;
         while (index < core->pending.feed_count) {
             size_t count_before = core->pending.feed_count;
-            if (try_pending(core, index))
+            if (try_pending(core, index, stand)) {
                 has_moved = true;
-            else if (core->pending.feed_count == count_before)
+                stand = vouching_stand(core);
+            } else if (core->pending.feed_count == count_before) {
                 index++;
+            }
         }
     }
 }
@@ -332,7 +428,7 @@ void receive_verified(struct core *core, uint64_t id, bool is_ok)
         && !contradicts(core, &held->batch))
         held_free(&core->options.memory, held);
     else if (admit(core, held) == CRDT_ERR_GAP)
-        pending_add(&core->pending, held);
+        wait(core, held);
     receive_retry(core);
     if (peer != NULL)
         sync_caught_up(core, peer);

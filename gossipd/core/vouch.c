@@ -3,21 +3,19 @@
  * histories that wait here; one that has been let in speaks for others in turn. */
 #include "gossipd/core/machine.h"
 
-#include "gossipd/core/memory.h"
-
 #include <string.h>
 
-/* What one batch wants of one frozen origin, and where each history would stand. */
+/* What one batch wants of one frozen origin, and what each peer brought of it. A peer
+ * that has applied the batch has one history, and all of what the batch names: so
+ * every peer is one choice for all origins together, however many decoys wait. */
 struct want {
     size_t feed;             /* in `pending`                                        */
     uint64_t seq;
-    struct held *ends[HISTORIES_MAX];
-    size_t count;
-    size_t at;               /* the one that is tried                               */
+    struct held *ends[MEMBERS_MAX]; /* by peer: where its history would stand       */
 };
 
 struct wants {
-    struct want items[VOUCH_ORIGINS_MAX];
+    struct want items[EVIDENCE_MAX];
     size_t count;
 };
 
@@ -26,67 +24,65 @@ bool freeze_may_apply(const struct core *core, const struct held *held)
     return held->is_vouched || proofs_frozen(&core->proofs, &held->batch.origin) == NULL;
 }
 
-static bool follows(const struct crdt_batch *after, const struct crdt_batch *before)
+/* Marks what waits of the feed and has no gap before it, in any history. One pass, since
+ * whatever follows a batch stands behind it: whoever fills the buffer with histories
+ * must not stop the loop. */
+static void mark_reached(const struct pending_feed *feed, uint64_t applied)
 {
-    return before->last_seq + 1 == after->first_seq
-        && memcmp(before->head, after->previous, CRDT_HASH_BYTES) == 0;
-}
-
-/* The first batch of the history that ends with `end`, as far as it waits; NULL when
- * memory is out. Lets all of it in, if asked to. One pass from the end: whoever
- * fills the buffer with small batches must not stop the loop. */
-static const struct held *history_first(const struct core *core,
-    const struct pending_feed *feed, struct held *end, bool is_vouched)
-{
-    size_t count = 0;
-    for (const struct held *held = feed->first; held != end; held = held->next)
-        count++;
-    struct held **items =
-        memory_new(&core->options.memory, (count + 1) * sizeof *items);
-    if (items == NULL)
-        return NULL;
-    size_t index = 0;
-    for (struct held *held = feed->first; held != end; held = held->next)
-        items[index++] = held;
-    struct held *first = end;
-    first->is_vouched = first->is_vouched || is_vouched;
-    for (; index > 0; index--) {
-        if (!follows(&first->batch, &items[index - 1]->batch))
+    for (size_t index = 0; index < feed->count; index++)
+        feed->items[index]->is_reached = feed->items[index]->batch.first_seq == applied + 1;
+    for (size_t index = 0; index < feed->count; index++) {
+        if (!feed->items[index]->is_reached)
             continue;
-        first = items[index - 1];
-        first->is_vouched = first->is_vouched || is_vouched;
+        size_t end;
+        size_t next = pending_followers(feed, &feed->items[index]->batch, &end);
+        for (; next < end; next++)
+            feed->items[next]->is_reached = true;
     }
-    memory_free(&core->options.memory, items, (count + 1) * sizeof *items);
-    return first;
 }
 
-/* Finds the histories that wait here and reach what is wanted without a gap. */
-static bool find_histories(const struct core *core, struct want *want)
+/* Finds what each peer brought that reaches what is wanted without a gap. */
+static void find_ends(const struct core *core, struct want *want)
 {
     const struct pending_feed *feed = &core->pending.feeds[want->feed];
-    uint64_t applied = crdt_applied(core->document, &feed->origin);
-    for (struct held *held = feed->first; held != NULL; held = held->next) {
-        if (held->batch.last_seq != want->seq || want->count == HISTORIES_MAX)
+    mark_reached(feed, crdt_applied(core->document, &feed->origin));
+    for (size_t index = 0; index < feed->count; index++) {
+        struct held *held = feed->items[index];
+        if (!held->is_reached || held->batch.last_seq != want->seq)
             continue;
-        const struct held *first = history_first(core, feed, held, false);
-        if (first != NULL && first->batch.first_seq == applied + 1)
-            want->ends[want->count++] = held;
+        for (size_t peer = 0; peer < core->options.peer_count; peer++) {
+            if ((held->peers >> peer & 1) != 0)
+                want->ends[peer] = held;
+        }
     }
-    return want->count > 0;
 }
 
-static size_t pending_index(const struct pending *pending, const struct crdt_origin *origin)
+/* Lets in the history that ends with `end`, as far as it waits: one pass from behind. */
+static void let_in(const struct pending_feed *feed, struct held *end)
 {
-    for (size_t index = 0; index < pending->feed_count; index++) {
-        if (crdt_origin_compare(&pending->feeds[index].origin, origin) == 0)
-            return index;
+    end->is_vouched = true;
+    const struct crdt_batch *first = &end->batch;
+    for (size_t index = feed->count; index > 0; index--) {
+        struct held *held = feed->items[index - 1];
+        if (held->batch.last_seq + 1 != first->first_seq
+            || memcmp(held->batch.head, first->previous, CRDT_HASH_BYTES) != 0)
+            continue;
+        held->is_vouched = true;
+        first = &held->batch;
     }
-    return SIZE_MAX;
+}
+
+/* True when it fits. Where memory is out the batch is to be tried again. */
+static bool fits(struct core *core, enum crdt_status status)
+{
+    if (status == CRDT_ERR_NOMEM)
+        core->pending.news++;
+    return status == CRDT_OK;
 }
 
 /* What the batch names of frozen origins beyond what is applied; false when it
  * waits for something else, or for what has not come. */
-static bool find_wants(const struct core *core, const struct held *held, struct wants *wants)
+static bool find_wants(struct core *core, const struct held *held, struct wants *wants)
 {
     struct crdt_feed frozen[EVIDENCE_MAX] = {0};
     uint64_t named[EVIDENCE_MAX] = {0};
@@ -99,49 +95,55 @@ static bool find_wants(const struct core *core, const struct held *held, struct 
             frozen[count++] =
                 (struct crdt_feed){.origin = proof->origin, .seq = CRDT_SEQ_MAX};
     }
-    if (crdt_batch_check_after(
-            core->document, &held->batch, frozen, named, count, &missing) != CRDT_OK)
+    if (!fits(core, crdt_batch_check_after(
+                        core->document, &held->batch, frozen, named, count, &missing)))
         return false;
     for (size_t index = 0; index < count; index++) {
         if (named[index] <= crdt_applied(core->document, &frozen[index].origin))
             continue;
-        if (wants->count == VOUCH_ORIGINS_MAX)
-            return false;
         struct want *want = &wants->items[wants->count++];
         *want = (struct want){.seq = named[index],
-            .feed = pending_index(&core->pending, &frozen[index].origin)};
-        if (want->feed == SIZE_MAX || !find_histories(core, want))
+            .feed = pending_find(&core->pending, &frozen[index].origin)};
+        if (want->feed == SIZE_MAX)
             return false;
+        find_ends(core, want);
     }
     return wants->count > 0;
 }
 
-/* Would the batch fit if these histories were applied? */
-static bool is_named(const struct core *core, const struct held *held, const struct wants *wants)
+/* True when this peer brought something of all that is wanted, and no peer before it
+ * the same. */
+static bool is_choice(const struct wants *wants, size_t peer)
 {
-    struct crdt_feed assumed[VOUCH_ORIGINS_MAX] = {0};
-    uint64_t named[VOUCH_ORIGINS_MAX];
+    for (size_t index = 0; index < wants->count; index++) {
+        if (wants->items[index].ends[peer] == NULL)
+            return false;
+    }
+    for (size_t before = 0; before < peer; before++) {
+        size_t index = 0;
+        while (index < wants->count
+            && wants->items[index].ends[before] == wants->items[index].ends[peer])
+            index++;
+        if (index == wants->count)
+            return false;
+    }
+    return true;
+}
+
+/* Would the batch fit if what this peer brought were applied? */
+static bool is_named(struct core *core, const struct held *held,
+    const struct wants *wants, size_t peer)
+{
+    struct crdt_feed assumed[EVIDENCE_MAX] = {0};
+    uint64_t named[EVIDENCE_MAX];
     struct crdt_dot missing;
     for (size_t index = 0; index < wants->count; index++) {
-        const struct want *want = &wants->items[index];
-        const struct crdt_batch *end = &want->ends[want->at]->batch;
+        const struct crdt_batch *end = &wants->items[index].ends[peer]->batch;
         assumed[index] = (struct crdt_feed){.origin = end->origin, .seq = end->last_seq};
         memcpy(assumed[index].head, end->head, CRDT_HASH_BYTES);
     }
-    return crdt_batch_check_after(core->document, &held->batch, assumed, named, wants->count,
-               &missing) == CRDT_OK;
-}
-
-/* The next choice of one history for each; false after the last. */
-static bool next_choice(struct wants *wants)
-{
-    for (size_t index = 0; index < wants->count; index++) {
-        struct want *want = &wants->items[index];
-        if (++want->at < want->count)
-            return true;
-        want->at = 0;
-    }
-    return false;
+    return fits(core, crdt_batch_check_after(core->document, &held->batch, assumed, named,
+                          wants->count, &missing));
 }
 
 void freeze_vouch(struct core *core, const struct held *held)
@@ -150,16 +152,18 @@ void freeze_vouch(struct core *core, const struct held *held)
     if (proofs_frozen_count(&core->proofs) == 0 || !freeze_may_apply(core, held)
         || !find_wants(core, held, &wants))
         return;
-    while (!is_named(core, held, &wants)) {
-        if (!next_choice(&wants))
-            return;
-    }
+    size_t peer = 0;
+    while (peer < core->options.peer_count
+        && !(is_choice(&wants, peer) && is_named(core, held, &wants, peer)))
+        peer++;
+    if (peer == core->options.peer_count)
+        return;
     for (size_t index = 0; index < wants.count; index++) {
         const struct want *want = &wants.items[index];
-        struct held *end = want->ends[want->at];
-        bool is_new = !end->is_vouched;
-        const struct held *first =
-            history_first(core, &core->pending.feeds[want->feed], end, true);
-        core->has_vouched = core->has_vouched || (is_new && first != NULL);
+        if (!want->ends[peer]->is_vouched) {
+            core->has_vouched = true;
+            core->pending.news++;
+        }
+        let_in(&core->pending.feeds[want->feed], want->ends[peer]);
     }
 }

@@ -82,25 +82,34 @@ START_TEST(fields_quote_what_would_break_a_line)
 }
 END_TEST
 
+static uint64_t first_seq(const struct pending *pending, size_t index)
+{
+    return pending->feeds[index].items[0]->batch.first_seq;
+}
+
 START_TEST(pending_gives_batches_in_order_and_only_without_a_gap)
 {
     struct pending pending;
-    pending_init(&pending, &memory, 1000);
+    pending_init(&pending, &memory, 10000);
     struct crdt_origin origin = origin_of(1, 1);
     pending_add(&pending, batch_of(origin, 7, 9, 10));
+    size_t cost = pending.bytes;
     pending_add(&pending, batch_of(origin, 3, 4, 10));
     pending_add(&pending, batch_of(origin, 5, 6, 10));
     pending_add(&pending, batch_of(origin, 5, 6, 10)); /* a duplicate goes            */
-    ck_assert_uint_eq(pending.bytes, 30);
-    ck_assert_ptr_null(pending_next(&pending, 0, 1));
+    ck_assert_uint_eq(pending.bytes, 3 * cost);
+    ck_assert_uint_eq(pending_ready(&pending, 0, 1), 0);
     ck_assert_uint_eq(pending_reach(&pending, 0, 1), 1);
     ck_assert_uint_eq(pending_reach(&pending, 0, 2), 9);
-    ck_assert_uint_eq(pending_next(&pending, 0, 2)->batch.first_seq, 3);
+    ck_assert_uint_eq(pending_ready(&pending, 0, 2), 1);
+    ck_assert_uint_eq(first_seq(&pending, 0), 3);
     /* What has come another way is freed on the way. */
-    ck_assert_uint_eq(pending_next(&pending, 0, 6)->batch.first_seq, 7);
-    ck_assert_uint_eq(pending.bytes, 10);
-    held_free(&memory, pending_take(&pending, 0));
+    ck_assert(pending_trim(&pending, 0, 6));
+    ck_assert_uint_eq(first_seq(&pending, 0), 7);
+    ck_assert_uint_eq(pending.bytes, cost);
+    held_free(&memory, pending_take(&pending, 0, 0));
     ck_assert_uint_eq(pending.feed_count, 0);
+    ck_assert_uint_eq(pending.bytes, 0);
     pending_close(&pending);
 }
 END_TEST
@@ -108,19 +117,123 @@ END_TEST
 START_TEST(pending_evicts_the_furthest_of_who_takes_most)
 {
     struct pending pending;
-    pending_init(&pending, &memory, 100);
-    struct crdt_origin greedy = origin_of(1, 1);
-    struct crdt_origin modest = origin_of(2, 1);
-    pending_add(&pending, batch_of(modest, 5, 5, 10));
+    struct held *modest_one = batch_of(origin_of(2, 1), 5, 5, 10);
+    size_t cost = held_cost(modest_one);
+    pending_init(&pending, &memory, 10 * cost);
+    pending_add(&pending, modest_one);
     for (uint64_t seq = 10; seq < 30; seq++)
-        pending_add(&pending, batch_of(greedy, seq, seq, 10));
-    ck_assert_uint_le(pending.bytes, 100);
+        pending_add(&pending, batch_of(origin_of(1, 1), seq, seq, 10));
+    ck_assert_uint_le(pending.bytes, 10 * cost);
     ck_assert_uint_eq(pending.evicted, 11);
-    ck_assert_uint_eq(pending_next(&pending, 0, 9)->batch.first_seq, 10);
-    ck_assert_uint_eq(pending_next(&pending, 1, 4)->batch.first_seq, 5);
-    pending_add(&pending, batch_of(modest, 6, 6, 101)); /* larger than all there is   */
-    ck_assert_uint_le(pending.bytes, 100);
+    ck_assert_uint_eq(first_seq(&pending, 0), 10);
+    ck_assert_uint_eq(first_seq(&pending, 1), 5);
+    /* Larger than all there is. */
+    pending_add(&pending, batch_of(origin_of(2, 1), 6, 6, 10 * cost));
+    ck_assert_uint_le(pending.bytes, 10 * cost);
+    ck_assert_uint_eq(pending.evicted, 11);
     pending_close(&pending);
+}
+END_TEST
+
+/* One member's many small feeds together take more than another's one. */
+START_TEST(pending_weighs_keys_and_not_feeds)
+{
+    struct pending pending;
+    struct held *honest = batch_of(origin_of(2, 1), 5, 5, 10);
+    size_t cost = held_cost(honest);
+    pending_init(&pending, &memory, 20 * cost);
+    pending_add(&pending, honest);
+    for (uint64_t seq = 6; seq < 13; seq++)
+        pending_add(&pending, batch_of(origin_of(2, 1), seq, seq, 10));
+    for (uint64_t generation = 1; generation <= 50; generation++)
+        pending_add(&pending, batch_of(origin_of(1, generation), 2, 2, 10));
+    size_t index = pending_find(&pending, &honest->batch.origin);
+    ck_assert_uint_eq(pending.feeds[index].count, 8);
+    ck_assert_uint_eq(index, 12);
+    pending_close(&pending);
+}
+END_TEST
+
+START_TEST(pending_counts_what_it_costs_to_hold_the_smallest_batches)
+{
+    struct pending pending;
+    size_t held_before = counter.held;
+    pending_init(&pending, &memory, 1 << 20);
+    for (uint8_t key = 1; key <= 4; key++) {
+        for (uint64_t seq = 2; seq < PENDING_KEY_BATCHES_MAX; seq++)
+            pending_add(&pending, batch_of(origin_of(key, 1), seq, seq, 10));
+    }
+    ck_assert_uint_gt(pending.evicted, 0);
+    ck_assert_uint_le(counter.held - held_before, (1 << 20) + 4096);
+    ck_assert_uint_ge(pending.bytes, (1 << 20) - 1000);
+    pending_close(&pending);
+}
+END_TEST
+
+START_TEST(pending_keeps_of_one_key_so_many_batches_and_so_many_feeds)
+{
+    struct pending pending;
+    pending_init(&pending, &memory, PENDING_BYTES_MAX);
+    struct crdt_origin other = origin_of(2, 1);
+    pending_add(&pending, batch_of(other, 9, 9, 10));
+    for (uint64_t seq = PENDING_KEY_BATCHES_MAX + 100; seq > 1; seq--)
+        pending_add(&pending, batch_of(origin_of(1, 1), seq, seq, 10));
+    ck_assert_uint_eq(pending.feeds[0].count, PENDING_KEY_BATCHES_MAX);
+    /* Those that are nearest, since only they can be applied soon. */
+    ck_assert_uint_eq(first_seq(&pending, 0), 2);
+    for (uint64_t generation = 2; generation <= PENDING_KEY_FEEDS_MAX + 10; generation++) {
+        pending_add(&pending, batch_of(origin_of(1, generation), 2, 2, 10));
+        /* The newcomer stays: it may be what the others wait for. */
+        struct crdt_origin newcomer = origin_of(1, generation);
+        ck_assert_uint_ne(pending_find(&pending, &newcomer), SIZE_MAX);
+    }
+    ck_assert_uint_eq(pending.feed_count, PENDING_KEY_FEEDS_MAX + 1);
+    ck_assert_uint_ge(pending.feeds[0].count, PENDING_KEY_BATCHES_MAX - PENDING_KEY_FEEDS_MAX);
+    ck_assert_uint_ne(pending_find(&pending, &other), SIZE_MAX);
+    pending_close(&pending);
+}
+END_TEST
+
+START_TEST(pending_keeps_other_histories_beside_one_another)
+{
+    struct pending pending;
+    pending_init(&pending, &memory, 100000);
+    struct crdt_origin origin = origin_of(1, 1);
+    struct held *end = batch_of(origin, 3, 4, 10);
+    for (uint8_t history = 9; history > 0; history--) {
+        struct held *held = batch_of(origin, 5, 6, 10);
+        memset(held->batch.previous, history % 3, sizeof held->batch.previous);
+        memset(held->batch.head, history, sizeof held->batch.head);
+        pending_add(&pending, held);
+    }
+    memset(end->batch.head, 2, sizeof end->batch.head);
+    pending_add(&pending, end);
+    ck_assert_uint_eq(pending.feeds[0].count, 10);
+    size_t behind;
+    size_t place = pending_followers(&pending.feeds[0], &end->batch, &behind);
+    ck_assert_uint_eq(behind - place, 3);
+    for (; place < behind; place++)
+        ck_assert_uint_eq(pending.feeds[0].items[place]->batch.previous[0], 2);
+    ck_assert_uint_eq(pending_ready(&pending, 0, 3), 1);
+    ck_assert_uint_eq(pending_ready(&pending, 0, 4), 10);
+    pending_close(&pending);
+}
+END_TEST
+
+START_TEST(without_memory_pending_lets_a_batch_go)
+{
+    for (uint64_t at = 1; at < 20; at++) {
+        struct pending pending;
+        pending_init(&pending, &memory, 100000);
+        for (uint64_t generation = 1; generation <= 9; generation++) {
+            struct held *held = batch_of(origin_of(1, generation), 2, 2, 10);
+            counter.fail_at = generation == 9 ? counter.requests + at : 0;
+            pending_add(&pending, held);
+        }
+        counter.fail_at = 0;
+        ck_assert_uint_ge(pending.feed_count, 8);
+        pending_close(&pending);
+    }
 }
 END_TEST
 
@@ -306,6 +419,11 @@ int main(void)
     tcase_add_test(tests, fields_quote_what_would_break_a_line);
     tcase_add_test(tests, pending_gives_batches_in_order_and_only_without_a_gap);
     tcase_add_test(tests, pending_evicts_the_furthest_of_who_takes_most);
+    tcase_add_test(tests, pending_weighs_keys_and_not_feeds);
+    tcase_add_test(tests, pending_counts_what_it_costs_to_hold_the_smallest_batches);
+    tcase_add_test(tests, pending_keeps_of_one_key_so_many_batches_and_so_many_feeds);
+    tcase_add_test(tests, pending_keeps_other_histories_beside_one_another);
+    tcase_add_test(tests, without_memory_pending_lets_a_batch_go);
     tcase_add_test(tests, the_journal_keeps_what_failed_first_in_line);
     tcase_add_test(tests, replies_of_a_client_leave_in_their_order);
     tcase_add_test(tests, when_the_store_fails_each_write_gets_one_error);
