@@ -245,12 +245,11 @@ static void refuse_to_serve(struct core *core)
 {
     core->phase = PHASE_STOPPED;
     struct fields fields = {0};
-    fields_text(&fields, "what", "unusable");
     fields_text(&fields, "reason", "batches before the log floor are gone and the newest"
-        " snapshot cannot be loaded");
-    fields_text(&fields, "do", "restore a backup, or start with an empty directory: the"
-        " other members bring the data");
-    core_event(core, CORE_EVENT_SNAPSHOT, CORE_ALARM, &fields);
+        " snapshot does not have all of them");
+    fields_text(&fields, "action", "restore a backup with gossipctl restore, or start with"
+        " node.key in an empty directory: the other members bring the data");
+    core_event(core, CORE_EVENT_UNUSABLE, CORE_ALARM, &fields);
 }
 
 /* The store is in: names the generation, and lets links and then clients come. */

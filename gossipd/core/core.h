@@ -104,7 +104,8 @@ enum core_input_kind {
     CORE_FRAME,        /* a whole message came on a link                           */
     CORE_LINK_UP,      /* a peer proved its key                                    */
     CORE_LINK_DOWN,
-    CORE_COMMAND,      /* a client's command                                       */
+    CORE_COMMAND,      /* a client's command; with `reason` none, but bytes that are not
+                        * one: replied in its turn, then CLOSE_CLIENT              */
     CORE_CLIENT_GONE,
     CORE_STORED,       /* STOREs up to `number` are durable                        */
     CORE_STORE_FAILED, /* STORE `number`, and all after it, did not happen         */
@@ -146,7 +147,7 @@ struct core_input {
     size_t argument_count;
     const struct core_row *rows;         /* REPLAY: one; FETCHED: in order of seq  */
     size_t row_count;
-    const char *reason;                  /* STORE_FAILED and answers: for people   */
+    const char *reason;                  /* STORE_FAILED, answers, COMMAND: for people */
 };
 
 enum core_output_kind {
@@ -191,6 +192,7 @@ enum core_mark {
 enum core_event {
     CORE_EVENT_SERVING,      /* open the client ports                              */
     CORE_EVENT_STOPPED,      /* everything is done: exit                           */
+    CORE_EVENT_UNUSABLE,     /* what is stored cannot be served: exit; `text` says */
     CORE_EVENT_GENERATION,   /* a new generation began                             */
     CORE_EVENT_MEMBER_UP,
     CORE_EVENT_MEMBER_DOWN,

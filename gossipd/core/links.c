@@ -53,7 +53,7 @@ void links_up(struct core *core, const struct core_input *input)
         refuse_link(core, input->link);
         return;
     }
-    if (core->phase < PHASE_WAITING
+    if (core->phase < PHASE_WAITING || core->phase == PHASE_STOPPED
         || (peer->link != 0 && !is_better(core, peer, input->is_initiator))) {
         refuse_link(core, input->link);
         return;

@@ -161,6 +161,26 @@ void perform_backed_up(struct core *core, const struct core_input *input)
         clients_drop(&core->clients, &core->outputs, client);
 }
 
+/* What a client sent was no command: said in its turn, then that client goes. */
+static void refuse_bytes(struct core *core, struct client *client, const char *reason)
+{
+    crdt_buffer_clear(&core->reply);
+    crdt_buffer_clear(&core->scratch);
+    enum crdt_status status = crdt_buffer_append(&core->scratch, "ERR ", 4);
+    if (status == CRDT_OK)
+        status = crdt_buffer_append(&core->scratch, reason, strlen(reason) + 1);
+    if (status == CRDT_OK)
+        status = resp_error(&core->reply, (const char *)core->scratch.data);
+    if (status == CRDT_OK)
+        status = clients_reply(&core->clients, &core->outputs, client,
+            crdt_buffer_bytes(&core->reply), false, awaited_ordinal(core),
+            core->journal.durable_ordinal);
+    if (status == CRDT_OK)
+        clients_finish(&core->clients, &core->outputs, client);
+    else
+        clients_drop(&core->clients, &core->outputs, client);
+}
+
 void perform_command(struct core *core, const struct core_input *input)
 {
     struct client *client = clients_get(&core->clients, input->client);
@@ -172,6 +192,10 @@ void perform_command(struct core *core, const struct core_input *input)
     }
     if (client->must_close)
         return;
+    if (input->reason != NULL) {
+        refuse_bytes(core, client, input->reason);
+        return;
+    }
     bool has_folded_run = false;
     struct command_environment environment = environment_of(core);
     environment.has_folded_run = &has_folded_run;

@@ -80,7 +80,8 @@ static json_t *members_json(const struct core *core)
         json_t *member = member_json(peer->member->name, state_name(peer->state),
             peer_missing_here(peer, core->document), peer_missing_there(peer, core->document),
             (core->now_us - peer->since_us) / 1000, drop_is_blocked_by(core, peer));
-        is_ok = mark_frozen(core, peer->member->key, member) && is_ok;
+        is_ok = json_object_set_new(member, "equal", json_boolean(sync_is_equal(core, peer))) == 0
+            && mark_frozen(core, peer->member->key, member) && is_ok;
         is_ok = json_array_append_new(members, member) == 0 && is_ok;
     }
     if (is_ok)

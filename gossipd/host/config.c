@@ -309,6 +309,7 @@ void config_help_print(void)
           "  }\n"
           "A section with this node's own key is ignored, so all members can share one file.\n\n"
           "SIGTERM stops it: it replies to what is durable and exits 0 within 5 seconds.\n"
-          "Exit codes: 0 stopped, 1 cannot start or stop, 70 the disk failed to fsync.\n",
+          "Exit codes: 0 stopped, 1 cannot start or stop, 70 the disk failed to fsync, or\n"
+          "out of memory: to be started again.\n",
         stdout);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* libConfuse's callbacks carry no context: this is the one reading at a time. */
@@ -92,8 +93,13 @@ bool config_file_read(struct config *config, const char *path, struct failure *f
     options[count++] =
         (cfg_opt_t)CFG_SEC("peer", peer_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     options[count] = (cfg_opt_t)CFG_END();
-    if (access(path, R_OK) != 0) {
+    struct stat facts;
+    if (access(path, R_OK) != 0 || stat(path, &facts) != 0) {
         return failure_say(failure, "cannot read %s: %s", path, strerror(errno));
+    }
+    if (S_ISDIR(facts.st_mode)) {
+        return failure_say(failure, "cannot read %s: it is a directory; -c expects a configuration "
+            "file, --dir names the data directory", path);
     }
     failure->text[0] = '\0';
     reading = config;

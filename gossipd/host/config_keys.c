@@ -46,6 +46,13 @@ static bool parse_any(struct config *config, const char *text, struct failure *f
     return true;
 }
 
+static bool parse_bind(struct config *config, const char *text, struct failure *failure)
+{
+    (void)config;
+    return text[0] != '\0' || failure_say(failure, "expected an address of this machine, such as "
+        "127.0.0.1, or 0.0.0.0 for all of them; port = \"0\" for no clients over TCP");
+}
+
 static bool parse_path(struct config *config, const char *text, struct failure *failure)
 {
     (void)config;
@@ -205,7 +212,7 @@ const struct config_key config_keys[] = {
     {"name", NULL, parse_name, "this node's name; default: the host name"},
     {"cluster", "", parse_any, "the cluster's name: the same on all members, needed with peers"},
     {"dir", "./gossipd-data", parse_path, "where key, store and socket lie"},
-    {"bind", "127.0.0.1", parse_path, "address for clients over TCP"},
+    {"bind", "127.0.0.1", parse_bind, "address for clients over TCP"},
     {"port", "6379", parse_port, "port for clients over TCP; 0: none"},
     {"unixsocket", "", parse_any, "socket for clients; default: DIR/gossipd.sock"},
     {"peer-address", "0.0.0.0:16379", parse_peer_address, "where other members connect to"},

@@ -152,20 +152,23 @@ static void execute(
     loop_input(connection->loop, &input);
 }
 
-static void reply_error(struct connection *connection, const char *text)
+/* Nothing more is taken. The core says so to the client behind the replies that
+ * still wait, then closes it. */
+static void refuse(struct connection *connection, const char *text)
 {
-    char error[256];
-    snprintf(error, sizeof error, "ERR %s", text);
-    if (resp_error(&connection->output, error) != CRDT_OK) {
-        shut(connection);
-    }
-    finish(connection);
+    struct core_input input = {
+        .kind = CORE_COMMAND, .client = connection->id, .reason = text};
+    connection->is_at_end = true;
+    ev_io_stop(connection->loop->ev, &connection->readable);
+    connection->awaited++;
+    loop_input(connection->loop, &input);
 }
 
-/* Gives the core the commands that have come whole, so many that the others get
- * their turn. */
+/* Gives the core the commands that have come whole, so many and for so long that
+ * the others get their turn. */
 static void take_commands(struct connection *connection)
 {
+    uint64_t until_us = clock_monotonic_us() + CLIENT_TURN_US;
     connection->has_more = false;
     for (size_t i = 0; i < CLIENT_COMMANDS_PER_TURN; i++) {
         const struct crdt_bytes *arguments = NULL;
@@ -186,13 +189,20 @@ static void take_commands(struct connection *connection)
         switch (resp_reader_next(&connection->reader, &arguments, &count, &error)) {
         case RESP_COMMAND: execute(connection, arguments, count); break;
         case RESP_MORE: return;
-        case RESP_ERROR: reply_error(connection, error); return;
+        case RESP_ERROR: refuse(connection, error); return;
         case RESP_CLOSE: shut(connection); return;
         case RESP_NOMEM: shut(connection); return;
         }
+        /* The time of the last command's begin, which is known anyway: one that
+         * takes long is followed by one more at most. */
+        if (connection->loop->stepped_us > until_us) {
+            break;
+        }
     }
-    connection->has_more = true;
-    enqueue(connection);
+    if (connection->fd >= 0) {
+        connection->has_more = true;
+        enqueue(connection);
+    }
 }
 
 /* The client sends no more. Replies that it may be waiting for still leave. */
@@ -305,6 +315,7 @@ bool connections_admit(struct loop *loop, int fd)
     all->count++;
     all->accepted++;
     socket_set_nodelay(fd);
+    socket_set_keepalive(fd);
     ev_io_start(loop->ev, &connection->readable);
     return true;
 }

@@ -14,15 +14,35 @@
 #include "gossipd/host/clock.h"
 #include "gossipd/host/store/database_evidence.h"
 #include "gossipd/host/store/database_floor.h"
+#include "gossipd/host/store/database_peek.h"
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/database_stage.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/host/loop.h"
 
+/* A key that is lost must not be replaced unseen: the members would refuse what the
+ * new one signs, while clients are told OK. */
+static bool may_make_key(const char *dir, struct failure *failure)
+{
+    char path[4096];
+    int size = snprintf(path, sizeof path, "%s/store.db", dir);
+    if (size < 0 || (size_t)size >= sizeof path) {
+        return failure_say(failure, "dir: expected a shorter path");
+    }
+    return database_is_empty(path) ||
+        failure_say(failure, "%s holds data, but " IDENTITY_FILE " beside it is missing: put "
+            "its copy back (mode 0600). Without one, move store.db* away to start with nothing, or "
+            "run `gossipctl keygen --dir %s` to go on with this data as a new member. The other "
+            "members must know a new key before they take what it writes", path, dir);
+}
+
 static bool identity_open(const char *dir, struct identity *ret_identity, struct failure *failure)
 {
     char key[IDENTITY_HEX_BYTES];
     bool is_new = !identity_exists(dir);
+    if (is_new && !may_make_key(dir, failure)) {
+        return false;
+    }
     bool is_open = is_new ? identity_create(dir, ret_identity, failure)
                           : identity_read(dir, ret_identity, failure);
     if (is_open) {
@@ -259,7 +279,7 @@ static bool store_open(struct loop *loop, struct failure *failure)
     }
     if (facts.has_other_key) {
         log_write(CORE_WARNING, "key-changed", "path=\"%s\" action=\"this node is a new member "
-            "with the old data\"", loop->store_path);
+            "with the old data: enter its key at the others\"", loop->store_path);
     }
     bool is_open = replay_all(loop, database, &facts, failure) &&
         store_start(database, &loop->memory_store, loop_wake_store, loop, &loop->store, failure);
@@ -313,6 +333,8 @@ static bool prepare(struct config *config, int *ret_lock, struct identity *ret_i
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
+    /* Until the loop listens to it. */
+    sigaction(SIGHUP, &ignore, NULL);
     if (sodium_init() < 0) {
         return failure_say(failure, "libsodium cannot start: the kernel gives no randomness");
     }

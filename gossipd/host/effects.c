@@ -8,6 +8,7 @@ static const char *event_name(enum core_event event)
     switch (event) {
     case CORE_EVENT_SERVING: return "serving";
     case CORE_EVENT_STOPPED: return "stopped";
+    case CORE_EVENT_UNUSABLE: return "cannot-start";
     case CORE_EVENT_GENERATION: return "generation";
     case CORE_EVENT_MEMBER_UP: return "member-up";
     case CORE_EVENT_MEMBER_DOWN: return "member-down";
@@ -48,6 +49,10 @@ static void on_event(struct loop *loop, const struct core_output *output)
     }
     if (output->event == CORE_EVENT_STOPPED) {
         loop->is_stopped = true;
+    }
+    if (output->event == CORE_EVENT_UNUSABLE) {
+        loop->exit_code = 1;
+        ev_break(loop->ev, EVBREAK_ALL);
     }
     log_write(output->level, event_name(output->event), "%s",
         output->text != NULL ? output->text : "");

@@ -35,9 +35,11 @@ static void identity_from_seed(
     assert(result == 0);
 }
 
-static bool write_durably(const char *path, const char *text, size_t size)
+/* `path` ends in XXXXXX and becomes a name that nobody else uses: two who make a key
+ * at a time must not write to one file. */
+static bool write_durably(char *path, const char *text, size_t size)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = mkstemp(path);
     if (fd < 0) {
         return false;
     }
@@ -65,7 +67,7 @@ bool identity_create(const char *dir, struct identity *ret_identity, struct fail
     char text[SEED_TEXT_BYTES + 1];
     uint8_t seed[crypto_sign_SEEDBYTES];
     if (!path_make(path, dir, IDENTITY_FILE, failure) ||
-        !path_make(draft, dir, IDENTITY_FILE ".new", failure)) {
+        !path_make(draft, dir, IDENTITY_FILE ".XXXXXX", failure)) {
         return false;
     }
     randombytes_buf(seed, sizeof seed);
@@ -134,7 +136,8 @@ bool identity_read(const char *dir, struct identity *ret_identity, struct failur
     sodium_memzero(text, sizeof text);
     sodium_memzero(seed, sizeof seed);
     return is_seed || failure_say(failure, "%s is damaged: expected one line of 64 hexadecimal "
-        "digits; put back a copy, or move the file away to start as a new member", path);
+        "digits; put back a copy; for a new member move the file away and run `gossipctl "
+        "keygen`", path);
 }
 
 bool identity_exists(const char *dir)

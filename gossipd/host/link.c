@@ -35,6 +35,10 @@ void link_shut(struct link *link, bool is_told)
         loop->mesh.half_open--;
     }
     bool is_known = link->state == LINK_UP || link->is_initiator;
+    if (link->is_initiator && link->state != LINK_UP) {
+        /* A name can have several addresses: the next dial takes the next one. */
+        loop->mesh.address_turn[link->peer]++;
+    }
     link->state = LINK_CLOSED;
     ev_timer_stop(loop->ev, &link->deadline);
     if (link->fd >= 0) {
@@ -194,6 +198,24 @@ void link_push(struct link *link, enum frame_channel channel, struct crdt_bytes 
     }
 }
 
+/* Who is behind an address is known only now. The link of another member must not
+ * go on: there it would replace the good one, again with every dial. */
+static bool is_dialled(const struct link *link)
+{
+    const struct config *config = link->loop->config;
+    const uint8_t *key = link->handshake.their_key;
+    if (!link->is_initiator ||
+        memcmp(config->peers[link->peer].key, key, CRDT_KEY_BYTES) == 0) {
+        return true;
+    }
+    char reason[3 * CORE_NAME_BYTES + 96];
+    const char *wanted = config->peers[link->peer].name;
+    snprintf(reason, sizeof reason, "it answered with the key of %s; it should be %s: check the "
+        "address of peer %s", mesh_name(link->loop, key), wanted, wanted);
+    link_say_failed(link, reason);
+    return false;
+}
+
 /* The key is proved: from now on the core decides what is said. */
 static void rise(struct link *link)
 {
@@ -230,7 +252,9 @@ static void shake(struct link *link, struct crdt_bytes message)
     struct crdt_buffer reply;
     crdt_buffer_init(&reply, &link->loop->memory);
     enum handshake_result result = handshake_step(&link->handshake, message, &reply);
-    if (reply.size > 0) {
+    if (result == HANDSHAKE_DONE && !is_dialled(link)) {
+        link_shut(link, true);
+    } else if (reply.size > 0) {
         link_push(link, FRAME_CONTROL, crdt_buffer_bytes(&reply));
     }
     crdt_buffer_close(&reply);
@@ -315,6 +339,17 @@ static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
     }
 }
 
+/* Counted from now: the loop's own time is that of the last wait, and much work may
+ * have come since. */
+static void set_deadline(struct link *link, double seconds)
+{
+    struct ev_loop *ev = link->loop->ev;
+    ev_now_update(ev);
+    ev_timer_stop(ev, &link->deadline);
+    ev_timer_set(&link->deadline, seconds, 0);
+    ev_timer_start(ev, &link->deadline);
+}
+
 /* Connected: both sides now prove their keys. */
 static void begin(struct link *link)
 {
@@ -323,9 +358,7 @@ static void begin(struct link *link)
     randombytes_buf(nonce, sizeof nonce);
     link->state = LINK_SHAKING;
     handshake_init(&link->handshake, &loop->mesh.identity, link->is_initiator, nonce);
-    ev_timer_stop(loop->ev, &link->deadline);
-    ev_timer_set(&link->deadline, LINK_HANDSHAKE_S, 0);
-    ev_timer_start(loop->ev, &link->deadline);
+    set_deadline(link, LINK_HANDSHAKE_S);
     ev_io_stop(loop->ev, &link->writable);
     ev_io_start(loop->ev, &link->readable);
     struct crdt_buffer hello;
@@ -389,6 +422,8 @@ void link_connect(struct link *link, const struct resolve_answer *answer)
         return;
     }
     attach(link, fd);
+    /* Not before: a name server may take longer than a connection. */
+    set_deadline(link, LINK_CONNECT_S);
     ev_io_start(link->loop->ev, &link->writable);
 }
 

@@ -13,7 +13,7 @@
 /* Shared by all threads, as stderr is. */
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static time_t log_second;
-static unsigned log_lines;
+static unsigned log_lines[2]; /* of alarms, and of all else                      */
 static unsigned log_suppressed;
 
 static const char *level_name(enum core_level level)
@@ -72,21 +72,25 @@ static void write_line(char *line, size_t used)
     (void)written;
 }
 
-/* Whether one more line fits into this second. */
-static bool take_turn(const struct timespec *now, unsigned *ret_suppressed)
+/* Whether one more line fits into this second. What strangers can bring about must
+ * not keep an alarm from being read. */
+static bool take_turn(
+    const struct timespec *now, enum core_level level, unsigned *ret_suppressed)
 {
+    unsigned *lines = &log_lines[level == CORE_ALARM ? 0 : 1];
     *ret_suppressed = 0;
     if (now->tv_sec != log_second) {
         *ret_suppressed = log_suppressed;
         log_second = now->tv_sec;
-        log_lines = 0;
+        log_lines[0] = 0;
+        log_lines[1] = 0;
         log_suppressed = 0;
     }
-    if (log_lines >= LOG_LINES_PER_SECOND) {
+    if (*lines >= LOG_LINES_PER_SECOND) {
         log_suppressed++;
         return false;
     }
-    log_lines++;
+    (*lines)++;
     return true;
 }
 
@@ -97,7 +101,7 @@ void log_write(enum core_level level, const char *event, const char *format, ...
     clock_gettime(CLOCK_REALTIME, &now);
     unsigned suppressed = 0;
     pthread_mutex_lock(&log_mutex);
-    bool is_allowed = take_turn(&now, &suppressed);
+    bool is_allowed = take_turn(&now, level, &suppressed);
     if (suppressed > 0) {
         size_t used = append_head(line, &now, CORE_WARNING, "log-suppressed");
         write_line(line, append_text(line, used, " lines=%u", suppressed));

@@ -15,7 +15,8 @@
 #endif
 
 /* Writes `time=... level=... event=NAME` and what the format adds: key=value
- * pairs, or "". Beyond LOG_LINES_PER_SECOND lines are counted, not written. */
+ * pairs, or "". Beyond LOG_LINES_PER_SECOND lines, alarms and others each, they are
+ * counted, not written. */
 void log_write(enum core_level level, const char *event, const char *format, ...)
     LOG_PRINTF(3, 4);
 

@@ -33,6 +33,7 @@ void loop_step(struct loop *loop, struct core_input *input)
     loop->is_stepping = true;
     input->wall_ms = clock_wall_ms();
     input->monotonic_us = clock_monotonic_us();
+    loop->stepped_us = input->monotonic_us;
     facts_refresh(loop);
     struct core_outputs outputs = {0};
     core_step(loop->core, input, &outputs);
@@ -260,8 +261,11 @@ static void on_stop_late(struct ev_loop *ev, ev_timer *watcher, int events)
         ev_break(ev, EVBREAK_ALL);
         return;
     }
+    bool is_safe = core_durability(loop->core) == CORE_ALWAYS;
     log_write(CORE_ALARM, "stop-late", "reason=\"the store has not finished\" action=\"exit 1: "
-        "what was acknowledged is safe\"");
+        "%s\"", is_safe ? "what was acknowledged is safe"
+                       : "what was acknowledged last may be lost here; what peers have of it "
+                         "comes back");
     _exit(1);
 }
 
@@ -276,10 +280,20 @@ static void on_signal(struct ev_loop *ev, ev_signal *watcher, int events)
     log_write(CORE_INFO, "stopping", "signal=%d", watcher->signum);
     listener_close(&loop->clients_tcp);
     listener_close(&loop->clients_unix);
-    unlink(loop->config->unixsocket);
+    socket_unlink(loop->config->unixsocket, &loop->unix_file);
+    ev_now_update(ev);
     ev_timer_start(ev, &loop->stop_timer);
     struct core_input input = {.kind = CORE_STOP};
     loop_input(loop, &input);
+}
+
+static void on_hang_up(struct ev_loop *ev, ev_signal *watcher, int events)
+{
+    (void)ev;
+    (void)watcher;
+    (void)events;
+    log_write(CORE_INFO, "hang-up", "action=\"none: the configuration is read at the start only, "
+        "restart to change it; SIGTERM stops\"");
 }
 
 bool loop_serve(struct loop *loop, struct failure *failure)
@@ -293,7 +307,7 @@ bool loop_serve(struct loop *loop, struct failure *failure)
         }
         listener_open(&loop->clients_tcp, loop, fd, connections_admit, refusal);
     }
-    if (socket_listen_path(config->unixsocket, &fd, failure)) {
+    if (socket_listen_path(config->unixsocket, &fd, &loop->unix_file, failure)) {
         listener_open(&loop->clients_unix, loop, fd, connections_admit, refusal);
     } else if (config_is_explicit(config, "unixsocket")) {
         return false;
@@ -327,6 +341,7 @@ static void watchers_init(struct loop *loop)
     ev_async_init(&loop->resolve_async, on_resolve);
     ev_signal_init(&loop->terminate, on_signal, SIGTERM);
     ev_signal_init(&loop->interrupt, on_signal, SIGINT);
+    ev_signal_init(&loop->hang_up, on_hang_up, SIGHUP);
     loop->prepare.data = loop;
     loop->facts_timer.data = loop;
     loop->stop_timer.data = loop;
@@ -366,10 +381,13 @@ int loop_run(struct loop *loop)
     if (loop->exit_code != 0) {
         return loop->exit_code;
     }
+    /* A replay may have taken long. */
+    ev_now_update(loop->ev);
     ev_prepare_start(loop->ev, &loop->prepare);
     ev_timer_start(loop->ev, &loop->facts_timer);
     ev_signal_start(loop->ev, &loop->terminate);
     ev_signal_start(loop->ev, &loop->interrupt);
+    ev_signal_start(loop->ev, &loop->hang_up);
     ev_run(loop->ev, 0);
     return loop->exit_code;
 }

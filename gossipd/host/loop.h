@@ -19,6 +19,7 @@
 #include "gossipd/host/mesh.h"
 #include "gossipd/host/listener.h"
 #include "gossipd/host/resolve.h"
+#include "gossipd/host/socket.h"
 #include "gossipd/host/store/store.h"
 
 /* An input or a FETCH that an output brought about: it has its turn when all
@@ -45,6 +46,7 @@ struct loop {
     struct connections connections;
     struct listener clients_tcp;
     struct listener clients_unix;
+    struct socket_file unix_file;          /* that clients_unix is bound to     */
     struct mesh mesh;
     struct resolver *resolver;
     struct builder builder;
@@ -52,6 +54,7 @@ struct loop {
     size_t deferred_first;
     size_t deferred_count;
     size_t deferred_capacity;
+    uint64_t stepped_us;                   /* when the last step began          */
     bool is_stepping;
     bool is_full;                          /* the store's queue: nobody is read */
     bool is_serving;
@@ -65,6 +68,7 @@ struct loop {
     ev_timer tick;
     ev_timer facts_timer;
     ev_timer stop_timer;
+    ev_signal hang_up;
     ev_async store_async;
     ev_async resolve_async;
     ev_signal terminate;

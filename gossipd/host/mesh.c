@@ -8,15 +8,26 @@
 #include "gossipd/host/loop.h"
 #include "gossipd/host/socket.h"
 
-static bool is_known(void *context, const uint8_t key[static CRDT_KEY_BYTES])
+static const struct core_peer *peer_of(
+    const struct loop *loop, const uint8_t key[static CRDT_KEY_BYTES])
 {
-    const struct loop *loop = context;
     for (size_t i = 0; i < loop->config->peer_count; i++) {
         if (memcmp(loop->config->peers[i].key, key, CRDT_KEY_BYTES) == 0) {
-            return true;
+            return &loop->config->peers[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+const char *mesh_name(const struct loop *loop, const uint8_t key[static CRDT_KEY_BYTES])
+{
+    const struct core_peer *peer = peer_of(loop, key);
+    return peer != NULL ? peer->name : "?";
+}
+
+static bool is_known(void *context, const uint8_t key[static CRDT_KEY_BYTES])
+{
+    return peer_of(context, key) != NULL;
 }
 
 static void sign(void *context, const uint8_t *message, size_t message_bytes,
@@ -75,9 +86,28 @@ bool mesh_listen(struct loop *loop, struct failure *failure)
     return true;
 }
 
+/* The link that waits for the address of this peer; NULL: none. */
+static const struct link *look_up_asking(const struct mesh *all, size_t peer)
+{
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        const struct link *link = all->slots[i];
+        if (link != NULL && link->is_initiator && link->peer == peer &&
+            link->state == LINK_DIALLING && link->fd < 0) {
+            return link;
+        }
+    }
+    return NULL;
+}
+
 void mesh_dial(struct loop *loop, size_t peer)
 {
     assert(peer < loop->config->peer_count);
+    const struct link *asking = look_up_asking(&loop->mesh, peer);
+    if (asking != NULL) {
+        /* A question more would not make the name server faster. */
+        link_say_failed(asking, "no answer from the name server yet");
+        return;
+    }
     struct link *link = link_new(loop, true);
     if (link == NULL) {
         log_write(CORE_WARNING, "link-failed", "peer=%s reason=\"too many links\"",
@@ -85,11 +115,24 @@ void mesh_dial(struct loop *loop, size_t peer)
         return;
     }
     link->peer = peer;
-    ev_timer_start(loop->ev, &link->deadline);
     struct resolve_answer answer;
-    if (resolver_ask(loop->resolver, link->id, &loop->config->peer_addresses[peer], &answer)) {
+    if (resolver_ask(loop->resolver, link->id, &loop->config->peer_addresses[peer],
+            loop->mesh.address_turn[peer], &answer)) {
         link_connect(link, &answer);
     }
+}
+
+static bool is_linked(const struct loop *loop, size_t peer)
+{
+    const uint8_t *key = loop->config->peers[peer].key;
+    for (size_t i = 0; i < LINKS_MAX; i++) {
+        const struct link *link = loop->mesh.slots[i];
+        if (link != NULL && link->state == LINK_UP &&
+            memcmp(link->handshake.their_key, key, CRDT_KEY_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void mesh_resolved(struct loop *loop)
@@ -98,7 +141,10 @@ void mesh_resolved(struct loop *loop)
     while (answer != NULL) {
         struct resolve_answer *next = answer->next;
         struct link *link = look_up(&loop->mesh, answer->id);
-        if (link != NULL) {
+        if (link != NULL && is_linked(loop, link->peer)) {
+            /* It has dialled us meanwhile, and a later link would replace that one. */
+            link_shut(link, true);
+        } else if (link != NULL) {
             link_connect(link, answer);
         }
         free(answer);

@@ -11,6 +11,7 @@ struct mesh {
     size_t half_open;          /* accepted, key not proved yet                  */
     uint64_t serial;
     uint64_t quiet_until_us[MEMBERS_MAX]; /* per peer: no line about failed dials */
+    unsigned address_turn[MEMBERS_MAX]; /* per peer: which of its addresses is next   */
     struct link *visit;        /* with output that waits, or closed             */
     unsigned twins;            /* links refused since `twins_since_us`          */
     uint64_t twins_since_us;
@@ -34,6 +35,9 @@ void mesh_hang_up(struct loop *loop, uint64_t id);
  * same key has just been taken: two processes with one key would throw each other
  * out before anything is said. Raises the alarm when it goes on. */
 bool mesh_refuses_twin(const struct link *link);
+
+/* What the configuration calls the holder of this key; "?": a stranger. */
+const char *mesh_name(const struct loop *loop, const uint8_t key[static CRDT_KEY_BYTES]);
 
 /* Takes the answers of the resolver. */
 void mesh_resolved(struct loop *loop);

@@ -19,18 +19,34 @@ struct resolver {
 struct errand {
     struct resolver *resolver;
     struct config_address address;
+    unsigned turn;
     struct resolve_answer *answer;
 };
 
-static void look_up(const struct config_address *address, int flags, struct resolve_answer *answer)
+static const struct addrinfo *choose(const struct addrinfo *found, unsigned turn)
+{
+    unsigned count = 0;
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+        count++;
+    }
+    const struct addrinfo *chosen = found;
+    for (unsigned i = turn % count; i > 0; i--) {
+        chosen = chosen->ai_next;
+    }
+    return chosen;
+}
+
+static void look_up(const struct config_address *address, int flags, unsigned turn,
+    struct resolve_answer *answer)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags};
     struct addrinfo *found = NULL;
     int code = getaddrinfo(address->host, address->port, &hints, &found);
-    answer->is_found = code == 0 && found->ai_addrlen <= sizeof answer->address;
+    const struct addrinfo *chosen = code == 0 ? choose(found, turn) : NULL;
+    answer->is_found = chosen != NULL && chosen->ai_addrlen <= sizeof answer->address;
     if (answer->is_found) {
-        memcpy(&answer->address, found->ai_addr, found->ai_addrlen);
-        answer->address_bytes = found->ai_addrlen;
+        memcpy(&answer->address, chosen->ai_addr, chosen->ai_addrlen);
+        answer->address_bytes = chosen->ai_addrlen;
     } else {
         snprintf(answer->reason, sizeof answer->reason, "%s",
             code != 0 ? gai_strerror(code) : "the address is too long");
@@ -76,7 +92,7 @@ static void *errand_main(void *context)
 {
     struct errand *errand = context;
     struct resolver *resolver = errand->resolver;
-    look_up(&errand->address, 0, errand->answer);
+    look_up(&errand->address, 0, errand->turn, errand->answer);
     pthread_mutex_lock(&resolver->mutex);
     resolver->threads--;
     errand->answer->next = resolver->answers;
@@ -104,17 +120,18 @@ static bool thread_start(struct errand *errand)
 }
 
 bool resolver_ask(struct resolver *resolver, uint64_t id, const struct config_address *address,
-    struct resolve_answer *ret_answer)
+    unsigned turn, struct resolve_answer *ret_answer)
 {
     *ret_answer = (struct resolve_answer){.id = id};
-    look_up(address, AI_NUMERICHOST, ret_answer);
+    look_up(address, AI_NUMERICHOST, turn, ret_answer);
     if (ret_answer->is_found) {
         return true;
     }
     struct errand *errand = calloc(1, sizeof *errand);
     struct resolve_answer *answer = calloc(1, sizeof *answer);
     if (errand != NULL && answer != NULL) {
-        *errand = (struct errand){.resolver = resolver, .address = *address, .answer = answer};
+        *errand = (struct errand){
+            .resolver = resolver, .address = *address, .turn = turn, .answer = answer};
         answer->id = id;
         if (thread_start(errand)) {
             return false;

@@ -28,9 +28,10 @@ struct resolver *resolver_new(void (*notify)(void *context), void *context);
  * with the process. */
 void resolver_free(struct resolver *resolver);
 
-/* Asks. True: `ret_answer` is filled in already; false: it will come. */
+/* Asks. Of several addresses the answer is number `turn`, counted round and round.
+ * True: `ret_answer` is filled in already; false: it will come. */
 bool resolver_ask(struct resolver *resolver, uint64_t id, const struct config_address *address,
-    struct resolve_answer *ret_answer);
+    unsigned turn, struct resolve_answer *ret_answer);
 
 /* The answers that have come; the caller frees each with free(). */
 struct resolve_answer *resolver_take(struct resolver *resolver);

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "gossipd/limits.h"
+
 #define LISTEN_BACKLOG 511 /* connections the kernel holds for us, as in Redis  */
 
 static bool make_nonblocking(int fd)
@@ -65,7 +67,55 @@ bool socket_listen(const char *host, const char *port, int *ret_fd, struct failu
     return true;
 }
 
-bool socket_listen_path(const char *path, int *ret_fd, struct failure *failure)
+/* Makes room for a socket at `address`: that of a process that is no more goes. */
+static bool clear_path(const struct sockaddr_un *address, struct failure *failure)
+{
+    const char *path = address->sun_path;
+    struct stat facts;
+    if (lstat(path, &facts) != 0) {
+        return true;
+    }
+    if (!S_ISSOCK(facts.st_mode)) {
+        return failure_say(failure, "%s exists and is not a socket: move it away, or set "
+            "`unixsocket` to another path", path);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool is_dead = fd >= 0 && make_nonblocking(fd) &&
+        connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+        errno == ECONNREFUSED;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!is_dead) {
+        return failure_say(failure, "another process seems to listen at %s: stop it, or set "
+            "`unixsocket` to another path; if there is none, remove the file", path);
+    }
+    unlink(path);
+    return true;
+}
+
+static int bind_path(const struct sockaddr_un *address, struct socket_file *ret_file)
+{
+    struct stat facts;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    mode_t mask = umask(0177);
+    bool is_bound = make_nonblocking(fd) &&
+        bind(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+    int error = errno;
+    umask(mask);
+    errno = error;
+    if (!is_bound || listen(fd, LISTEN_BACKLOG) != 0 || lstat(address->sun_path, &facts) != 0) {
+        return close_keeping_errno(fd);
+    }
+    *ret_file = (struct socket_file){facts.st_dev, facts.st_ino};
+    return fd;
+}
+
+bool socket_listen_path(
+    const char *path, int *ret_fd, struct socket_file *ret_file, struct failure *failure)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
@@ -74,27 +124,24 @@ bool socket_listen_path(const char *path, int *ret_fd, struct failure *failure)
             sizeof address.sun_path - 1);
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (!clear_path(&address, failure)) {
+        return false;
+    }
+    int fd = bind_path(&address, ret_file);
     if (fd < 0) {
-        return failure_say(failure, "cannot make a socket: %s", strerror(errno));
-    }
-    /* The directory's lock is ours, so a socket file in it is a dead one's. */
-    struct stat facts;
-    if (lstat(path, &facts) == 0 && S_ISSOCK(facts.st_mode)) {
-        unlink(path);
-    }
-    mode_t mask = umask(0177);
-    bool is_bound = make_nonblocking(fd) &&
-        bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
-    int error = errno;
-    umask(mask);
-    if (!is_bound || listen(fd, LISTEN_BACKLOG) != 0) {
-        error = is_bound ? errno : error;
-        close(fd);
-        return failure_say(failure, "cannot listen at %s: %s", path, strerror(error));
+        return failure_say(failure, "cannot listen at %s: %s", path, strerror(errno));
     }
     *ret_fd = fd;
     return true;
+}
+
+void socket_unlink(const char *path, const struct socket_file *file)
+{
+    struct stat facts;
+    if (file->inode != 0 && lstat(path, &facts) == 0 && facts.st_ino == file->inode &&
+        facts.st_dev == file->device) {
+        unlink(path);
+    }
 }
 
 int socket_accept(int listener)
@@ -141,6 +188,16 @@ void socket_set_nodelay(int fd)
 {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void socket_set_keepalive(int fd)
+{
+    int on = 1;
+    int idle_s = CLIENT_KEEPALIVE_S;
+    int interval_s = CLIENT_KEEPALIVE_S / 3;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
 }
 
 bool socket_is_local(int fd)

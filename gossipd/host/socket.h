@@ -4,14 +4,24 @@
 #define GOSSIPD_HOST_SOCKET_H
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "gossipd/host/log.h"
 
 /* Listens at a numeric address or a name of this host. */
 bool socket_listen(const char *host, const char *port, int *ret_fd, struct failure *failure);
 
-/* Listens at a path, mode 0600; replaces what a dead process left there. */
-bool socket_listen_path(const char *path, int *ret_fd, struct failure *failure);
+/* Which file a socket was bound to: the path may be another's by now. */
+struct socket_file {
+    dev_t device;
+    ino_t inode;               /* 0: none                                       */
+};
+
+/* Listens at a path, mode 0600; replaces the socket of a dead process, nothing else. */
+bool socket_listen_path(
+    const char *path, int *ret_fd, struct socket_file *ret_file, struct failure *failure);
+/* Removes the path if it is still that file. */
+void socket_unlink(const char *path, const struct socket_file *file);
 
 /* Takes a waiting connection; -1 with errno when there is none. */
 int socket_accept(int listener);
@@ -21,6 +31,10 @@ int socket_dial(const struct sockaddr *address, socklen_t address_bytes, const c
 
 /* Sends small messages at once instead of gathering them. */
 void socket_set_nodelay(int fd);
+
+/* Lets the kernel ask, after CLIENT_KEEPALIVE_S of silence, whether the other side
+ * is still there; without an answer the socket fails. */
+void socket_set_keepalive(int fd);
 
 /* Whether the other side is on this machine: a Unix socket, or loopback. */
 bool socket_is_local(int fd);
