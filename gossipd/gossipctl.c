@@ -2,7 +2,6 @@
  * store of a stopped one. */
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -25,9 +24,13 @@
 #define ADDRESS_DEFAULT "127.0.0.1:6379"
 #define BACKUP_SECONDS 3600 /* a store of terabytes is not this program's yet       */
 
+/* Flags that a command takes. */
+enum takes { TAKES_NONE = 0, TAKES_NODE = 1, TAKES_DIR = 2, TAKES_JSON = 4 };
+
 struct command {
     const char *name;
     enum exit_code (*run)(const struct request *request);
+    unsigned takes;
     const char *operands;
     const char *help;
 };
@@ -135,99 +138,6 @@ enum exit_code ask(const struct request *request, int seconds, const char *refus
     return code;
 }
 
-static bool member_is(const json_t *member, const char *state)
-{
-    const char *is = json_string_value(json_object_get(member, "state"));
-    return is != NULL && strcmp(is, state) == 0;
-}
-
-/* Nobody can have converged with a member that is down; what can be said then is
- * that nothing is missing between this node and those that answer. */
-static enum exit_code judge(const json_t *status)
-{
-    size_t index = 0;
-    json_t *member = NULL;
-    bool has_down = false;
-    bool is_missing = false;
-    json_array_foreach(json_object_get(status, "members"), index, member) {
-        bool is_down = member_is(member, "down") || member_is(member, "suspect");
-        has_down = has_down || is_down;
-        is_missing = is_missing ||
-            (!is_down && (json_integer_value(json_object_get(member, "missing_here")) != 0 ||
-                             json_integer_value(json_object_get(member, "missing_there")) != 0));
-    }
-    if (json_is_true(json_object_get(status, "converged"))) {
-        return EXIT_DONE;
-    }
-    return has_down && !is_missing ? EXIT_SOME_DOWN : EXIT_NOT;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "?";
-}
-
-static json_int_t number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-static void print_members(const json_t *members)
-{
-    size_t index = 0;
-    json_t *member = NULL;
-    printf("%-20s %-8s %14s %14s %10s\n", "MEMBER", "STATE", "MISSING HERE", "MISSING THERE",
-        "SINCE");
-    json_array_foreach(members, index, member) {
-        bool is_self = json_is_true(json_object_get(member, "self"));
-        printf("%-20s %-8s %14" JSON_INTEGER_FORMAT " %14" JSON_INTEGER_FORMAT
-               " %9" JSON_INTEGER_FORMAT "s%s%s\n",
-            text_of(member, "name"), text_of(member, "state"),
-            number_of(member, "missing_here"), number_of(member, "missing_there"),
-            number_of(member, "since_ms") / 1000, is_self ? "  (this node)" : "",
-            json_is_true(json_object_get(member, "blocks_log")) ? "  (keeps the log)" : "");
-    }
-}
-
-static void print_status(const json_t *status, enum exit_code verdict)
-{
-    const char *words = "no: operations are still on their way";
-    if (verdict == EXIT_DONE) {
-        words = "yes";
-    } else if (verdict == EXIT_SOME_DOWN) {
-        words = "yes, with the members that answer; some are down";
-    }
-    printf("converged: %s\ndigest:    %s\n", words, text_of(status, "digest"));
-    print_members(json_object_get(status, "members"));
-}
-
-static enum exit_code command_status(const struct request *request)
-{
-    json_error_t error;
-    const char *words[] = {"CRDT.STATUS"};
-    char *text = NULL;
-    if (ask(request, ANSWER_SECONDS, "answers, but not as gossipd", 1, words, &text) !=
-        EXIT_DONE) {
-        return EXIT_NO_ANSWER;
-    }
-    json_t *status = json_loads(text, 0, &error);
-    enum exit_code verdict = EXIT_NO_ANSWER;
-    if (status == NULL) {
-        fprintf(stderr, "gossipctl: the answer is not JSON: %s\n", error.text);
-    } else {
-        verdict = judge(status);
-        if (request->is_json) {
-            puts(text);
-        } else {
-            print_status(status, verdict);
-        }
-    }
-    json_decref(status);
-    free(text);
-    return verdict;
-}
-
 /* The node does not share our working directory. */
 static bool make_absolute(const char *file, char ret_path[static PATH_MAX])
 {
@@ -332,8 +242,9 @@ static void print_restored(const char *dir, bool has_key)
 {
     printf("restored to %s: its next start begins a new generation\n", dir);
     if (!has_key) {
-        printf("%s has no %s: put the node's own there (mode 0600) before that start, or it\n"
-               "will be a new member whose key the others do not know\n", dir, IDENTITY_FILE);
+        printf("%s has no %s: put the node's own there (mode 0600) before that start, or\n"
+               "run gossipctl keygen --dir %s: a new member, whose key the others must learn\n",
+            dir, IDENTITY_FILE, dir);
     }
 }
 
@@ -356,15 +267,20 @@ static enum exit_code command_restore(const struct request *request)
 }
 
 static const struct command commands[] = {
-    {"status", command_status, "", "has the cluster converged, and how are its members (--json)"},
-    {"forks", command_forks, "", "has a key signed two histories, and what to do (--json, --dir)"},
-    {"unfreeze", command_unfreeze, "KEY GENERATION", "forget the proof of a fork on this node"},
-    {"backup", command_backup, "FILE", "copy a running node's store to a new file beside it"},
-    {"verify", command_verify, "DIR|FILE", "is every batch of a stopped node, or of a backup, "
-                                           "whole?"},
-    {"restore", command_restore, "FILE --dir DIR", "make a stopped node's directory of a backup"},
-    {"keygen", command_keygen, "--dir DIR", "make DIR/node.key, print the public key"},
-    {"pubkey", command_pubkey, "--dir DIR", "print the public key of DIR/node.key"},
+    {"status", command_status, TAKES_NODE | TAKES_JSON, "",
+        "has the cluster converged, and how are its members (--json)"},
+    {"forks", command_forks, TAKES_NODE | TAKES_DIR | TAKES_JSON, "",
+        "has a key signed two histories, and what to do (--json, --dir)"},
+    {"unfreeze", command_unfreeze, TAKES_NODE, "KEY GENERATION",
+        "forget the proof of a fork on this node"},
+    {"backup", command_backup, TAKES_NODE, "FILE",
+        "copy a running node's store to a new file beside it"},
+    {"verify", command_verify, TAKES_NONE, "DIR|FILE",
+        "is every batch of a stopped node, or of a backup, whole?"},
+    {"restore", command_restore, TAKES_DIR, "FILE --dir DIR",
+        "make a stopped node's directory of a backup"},
+    {"keygen", command_keygen, TAKES_DIR, "--dir DIR", "make DIR/node.key, print the public key"},
+    {"pubkey", command_pubkey, TAKES_DIR, "--dir DIR", "print the public key of DIR/node.key"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -423,6 +339,38 @@ static enum exit_code read_flags(
     return EXIT_DONE;
 }
 
+/* A flag that is passed over in silence would be taken for heard. */
+static bool is_understood(const struct command *command, const struct request *request)
+{
+    bool has_node = request->socket != NULL || request->address != NULL;
+    const char *flag = NULL;
+    if (has_node && (command->takes & TAKES_NODE) == 0) {
+        flag = request->socket != NULL ? "--socket" : "--address";
+    } else if (request->dir != NULL && (command->takes & TAKES_DIR) == 0) {
+        flag = "--dir";
+    } else if (request->is_json && (command->takes & TAKES_JSON) == 0) {
+        flag = "--json";
+    } else if (request->dir != NULL && (has_node || request->is_json)) {
+        fprintf(stderr, "gossipctl: %s --dir reads the store of a stopped node: not with --socket, "
+            "--address or --json; see gossipctl --help\n", command->name);
+        return false;
+    }
+    if (flag != NULL) {
+        fprintf(stderr, "gossipctl: %s does not take %s; see gossipctl --help\n", command->name,
+            flag);
+    }
+    return flag == NULL;
+}
+
+static enum exit_code run_command(const struct command *command, const struct request *request)
+{
+    bool takes_operand = command->operands[0] != '\0' && command->operands[0] != '-';
+    if (request->operand != NULL && !takes_operand) {
+        return say_usage("nothing is expected behind this command");
+    }
+    return is_understood(command, request) ? command->run(request) : EXIT_USAGE;
+}
+
 static enum exit_code run(int count, char **arguments)
 {
     struct request request = {0};
@@ -438,10 +386,7 @@ static enum exit_code run(int count, char **arguments)
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0) {
-            bool takes_operand = commands[i].operands[0] != '\0' && commands[i].operands[0] != '-';
-            return request.operand != NULL && !takes_operand
-                ? say_usage("nothing is expected behind this command")
-                : commands[i].run(&request);
+            return run_command(&commands[i], &request);
         }
     }
     fprintf(stderr, "gossipctl: there is no command \"%s\"; see gossipctl --help\n", name);

@@ -32,6 +32,9 @@ enum exit_code say_usage(const char *text);
 enum exit_code ask(const struct request *request, int seconds, const char *refused,
     int count, const char **words, char **ret_text);
 
+/* gossipctl_status.c: NOT until every member is equal to the node that answers. */
+enum exit_code command_status(const struct request *request);
+
 /* gossipctl_forks.c: the forks that a running node knows, or with --dir the proofs
  * in the store of a stopped one. NOT when there are any. */
 enum exit_code command_forks(const struct request *request);
