@@ -73,12 +73,13 @@ struct core_output support_mark(uint64_t number, enum core_mark mark, uint64_t v
 struct support_disk support_disk;
 
 /* unix-excl has a few tables of methods, which differ in locking only: a file
- * gets a copy of its table with two methods replaced. */
+ * gets a copy of its table with three methods replaced. */
 #define TABLES_MAX 4
 static sqlite3_io_methods tables[TABLES_MAX];
 static unsigned table_count;
 static int (*real_write)(sqlite3_file *, const void *, int, sqlite3_int64);
 static int (*real_sync)(sqlite3_file *, int);
+static int (*real_read)(sqlite3_file *, void *, int, sqlite3_int64);
 static sqlite3_vfs vfs_failing;
 static sqlite3_vfs *vfs_real;
 
@@ -87,13 +88,21 @@ static int failing_write(sqlite3_file *file, const void *data, int size, sqlite3
     return support_disk.is_full ? SQLITE_FULL : real_write(file, data, size, offset);
 }
 
+static int failing_read(sqlite3_file *file, void *data, int size, sqlite3_int64 offset)
+{
+    if (support_disk.reads_left > 0 && --support_disk.reads_left == 0) {
+        return SQLITE_IOERR_READ;
+    }
+    return real_read(file, data, size, offset);
+}
+
 static int failing_sync(sqlite3_file *file, int flags)
 {
     if (support_disk.is_fsync_broken) {
         return SQLITE_IOERR_FSYNC;
     }
     support_disk.fsyncs++;
-    return real_sync(file, flags);
+    return support_disk.is_fsync_idle ? SQLITE_OK : real_sync(file, flags);
 }
 
 /* The failing copy of a table: the one made before, or a new one. */
@@ -101,6 +110,7 @@ static const sqlite3_io_methods *failing_table(const sqlite3_io_methods *real)
 {
     real_write = real->xWrite;
     real_sync = real->xSync;
+    real_read = real->xRead;
     for (unsigned i = 0; i < table_count; i++) {
         if (tables[i].xLock == real->xLock && tables[i].xShmMap == real->xShmMap) {
             return &tables[i];
@@ -111,6 +121,7 @@ static const sqlite3_io_methods *failing_table(const sqlite3_io_methods *real)
     *table = *real;
     table->xWrite = failing_write;
     table->xSync = failing_sync;
+    table->xRead = failing_read;
     return table;
 }
 

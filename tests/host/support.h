@@ -24,7 +24,9 @@ struct core_output support_mark(uint64_t number, enum core_mark mark, uint64_t v
 struct support_disk {
     bool is_full;         /* writes fail with SQLITE_FULL                        */
     bool is_fsync_broken; /* fsync fails                                         */
+    bool is_fsync_idle;   /* fsync succeeds at once, where no power is lost       */
     unsigned fsyncs;      /* that succeeded                                      */
+    unsigned reads_left;  /* the last of so many reads to come fails; 0: none does */
 };
 extern struct support_disk support_disk;
 void support_vfs_register(void);
