@@ -5,8 +5,7 @@
  *
  * HEADS carry what each side follows: they are exchanged when contexts are equal
  * and heads are not, and when a batch's deps name a history unlike the one here.
- * A proof is told as two of them, one for each history. What follows from a proof
- * is decided in freeze.c. */
+ * What is found goes to tell.c; what follows from a proof is decided in freeze.c. */
 #include "gossipd/core/machine.h"
 
 #include "gossipd/core/memory.h"
@@ -49,135 +48,6 @@ static struct crdt_feed feed_of(const struct core *core, const struct crdt_origi
     return (struct crdt_feed){.origin = *origin};
 }
 
-/* ---- A proof is kept and told --------------------------------------------- */
-
-static void alarm(struct core *core, const struct evidence *evidence)
-{
-    const struct crdt_batch *here = &evidence->here.batch;
-    struct fields fields = {0};
-    const char *member = core_member_name(core, here->origin.key);
-    if (member != NULL)
-        fields_text(&fields, "member", member);
-    fields_hex(&fields, "origin", here->origin.key, CRDT_KEY_BYTES);
-    fields_hex64(&fields, "generation", here->origin.generation);
-    fields_number(&fields, "seq", evidence_seq(evidence));
-    fields_hex(&fields, "head", here->head, CRDT_HASH_BYTES);
-    if (evidence->is_proof)
-        fields_hex(&fields, "other_head", evidence->other.batch.head, CRDT_HASH_BYTES);
-    fields_text(&fields, "action", evidence->is_proof ? "frozen: see gossipctl forks"
-        : "not applied: its deps name another history than the one here");
-    core_event(core, CORE_EVENT_FORK, CORE_ALARM, &fields);
-}
-
-/* There is no room for one more: told, but not with every copy that comes. */
-static void alarm_seldom(struct core *core, const struct evidence *evidence)
-{
-    if (core->forked_us != 0 && core->now_us - core->forked_us < PROOF_US)
-        return;
-    core->forked_us = core->now_us;
-    core->forks++;
-    alarm(core, evidence);
-}
-
-enum crdt_status forks_store(
-    struct core *core, const struct crdt_origin *origin, struct crdt_bytes evidence)
-{
-    struct held *held = held_new(&core->options.memory, evidence.size);
-    if (held == NULL)
-        return CRDT_ERR_NOMEM;
-    held->is_mark = true;
-    held->is_evidence = true;
-    held->wall_ms = core->wall_ms;
-    held->batch.origin = *origin;
-    held->batch.bytes = (struct crdt_bytes){.data = held->data, .size = evidence.size};
-    if (evidence.size > 0)
-        memcpy(held->data, evidence.data, evidence.size);
-    journal_append(&core->journal, held);
-    journal_put_out(&core->journal, &core->outputs);
-    return CRDT_OK;
-}
-
-static bool send_tips(
-    struct core *core, const struct peer *peer, const struct tip *tips, size_t count)
-{
-    struct crdt_buffer rows;
-    crdt_buffer_init(&rows, &core->options.memory);
-    bool is_sent = false;
-    if (tips_write(&rows, tips, count) == CRDT_OK) {
-        struct message message = {
-            .kind = MESSAGE_HEADS, .as.heads.tips = crdt_buffer_bytes(&rows)};
-        is_sent = sync_send(core, peer, &message, false);
-    } else {
-        core_refuse(core, REFUSED_MEMORY, peer);
-    }
-    crdt_buffer_close(&rows);
-    return is_sent;
-}
-
-/* Tells a peer of every proof; what lacks memory is told again. */
-static void send_proofs(struct core *core, struct peer *peer)
-{
-    bool is_sent = true;
-    for (size_t index = 0; index < core->proofs.count && is_sent; index++) {
-        const struct evidence *evidence = &core->proofs.items[index].evidence;
-        if (evidence->is_proof)
-            is_sent = send_tips(core, peer, &evidence->here, 1)
-                && send_tips(core, peer, &evidence->other, 1);
-    }
-    peer->owes_proofs = !is_sent;
-    peer->proofs_us = core->now_us;
-    if (!is_sent)
-        core_retry_soon(core);
-}
-
-/* What was told may have been lost. A peer that does not know waits for nobody's
- * voucher and gives none, so it is told again for as long as it has something else. */
-static bool is_in_doubt(const struct core *core, const struct peer *peer)
-{
-    return core->proofs.count > 0 && core->now_us - peer->proofs_us >= PROOFS_AGAIN_US
-        && !sync_is_equal(core, peer);
-}
-
-static void tell_all(struct core *core)
-{
-    for (size_t index = 0; index < core->options.peer_count; index++) {
-        struct peer *peer = &core->peers[index];
-        if (peer->link != 0 && (peer->owes_proofs || is_in_doubt(core, peer)))
-            send_proofs(core, peer);
-    }
-}
-
-static void record(struct core *core, const struct tip *here, const struct tip *other)
-{
-    const struct crdt_origin origin = here->batch.origin;
-    const struct proof *known = proofs_find(&core->proofs, &origin);
-    if (known != NULL && (known->evidence.is_proof || other == NULL))
-        return;
-    struct evidence evidence = {
-        .found_ms = core->wall_ms, .here = *here, .is_proof = other != NULL};
-    if (other != NULL)
-        evidence.other = *other;
-    crdt_buffer_clear(&core->scratch);
-    enum crdt_status status = evidence_write(&core->scratch, &evidence);
-    if (status == CRDT_OK)
-        status = proofs_add(&core->proofs, crdt_buffer_bytes(&core->scratch));
-    if (status == CRDT_ERR_LIMIT)
-        alarm_seldom(core, &evidence);
-    if (status == CRDT_OK)
-        status = forks_store(core, &origin, crdt_buffer_bytes(&core->scratch));
-    if (status == CRDT_ERR_NOMEM) {
-        /* Whatever showed it will show it again. */
-        proofs_remove(&core->proofs, &origin);
-        core_refuse(core, REFUSED_MEMORY, NULL);
-    }
-    if (status != CRDT_OK)
-        return;
-    core->forks++;
-    alarm(core, &evidence);
-    for (size_t index = 0; index < core->options.peer_count; index++)
-        core->peers[index].owes_proofs = true;
-}
-
 /* ---- From a contradiction to a proof -------------------------------------- */
 
 static struct tip tip_of(const struct held *held)
@@ -212,14 +82,14 @@ static bool prove_at_once(struct core *core, const struct held *held, uint64_t a
     struct tip tip = tip_of(held);
     const struct tip *here = headers_find(&core->headers, &held->batch.origin, applied);
     if (here != NULL && evidence_contradicts(&here->batch, &held->batch)) {
-        record(core, here, &tip);
+        tell_record(core, here, &tip);
         return true;
     }
     for (const struct held *seen = core->seen; seen != NULL; seen = seen->next) {
         if (!evidence_contradicts(&seen->batch, &held->batch))
             continue;
         struct tip other = tip_of(seen);
-        record(core, &other, &tip);
+        tell_record(core, &other, &tip);
         return true;
     }
     return false;
@@ -283,12 +153,11 @@ void forks_contradicted(struct core *core, struct held *held)
     bool follows = batch->first_seq == feed.seq + 1
         && (feed.seq == 0 || memcmp(batch->previous, feed.head, CRDT_HASH_BYTES) == 0);
     if (batch->header.size > HEADER_KEEP_BYTES) {
-        struct evidence evidence = {.here = tip};
-        alarm_seldom(core, &evidence);
+        tell_oversized(core, &tip);
     } else if (follows) {
         /* Its place is right: what its deps name is another history of others. */
         struct peer *peer = core_peer_by_link(core, held->link);
-        record(core, &tip, NULL);
+        tell_record(core, &tip, NULL);
         if (peer != NULL)
             forks_ask(core, peer);
     } else {
@@ -296,6 +165,14 @@ void forks_contradicted(struct core *core, struct held *held)
         return;
     }
     held_free(&core->options.memory, held);
+}
+
+void forks_waits(
+    struct core *core, const struct held *waiting, const struct held *held)
+{
+    struct tip here = tip_of(waiting);
+    struct tip other = tip_of(held);
+    tell_record(core, &here, &other);
 }
 
 void forks_verified(struct core *core, struct held *held)
@@ -382,7 +259,7 @@ static void send_heads(struct core *core, struct peer *peer)
         bytes += headers->items[index].tip.batch.header.size + sizeof tips->signature;
     }
     peer->heads_index = index;
-    send_tips(core, peer, tips, count);
+    (void)!tell_tips(core, peer, tips, count);
     memory_free(&core->options.memory, tips, headers->count * sizeof *tips);
 }
 
@@ -429,7 +306,7 @@ void forks_go_on(struct core *core)
 {
     if (core->phase < PHASE_WAITING || core->phase >= PHASE_STOPPING)
         return;
-    tell_all(core);
+    tell_go_on(core);
     if (core->forks_fetch_id != 0)
         return;
     if (core->proving != NULL) {
@@ -469,7 +346,7 @@ static void prove_fetched(struct core *core, const struct tip *here)
         return;
     }
     if (here != NULL && evidence_contradicts(&here->batch, &held->batch))
-        record(core, here, &tip);
+        tell_record(core, here, &tip);
     held_free(&core->options.memory, held);
 }
 

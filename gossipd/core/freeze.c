@@ -78,7 +78,7 @@ enum crdt_status freeze_lift(void *context, const struct crdt_origin *origin)
     struct core *core = context;
     if (proofs_find(&core->proofs, origin) == NULL)
         return CRDT_ERR_NOT_FOUND;
-    enum crdt_status status = forks_store(core, origin, (struct crdt_bytes){0});
+    enum crdt_status status = tell_store(core, origin, (struct crdt_bytes){0});
     if (status != CRDT_OK)
         return status;
     proofs_remove(&core->proofs, origin);

@@ -47,18 +47,46 @@ enum crdt_status generation_begin(struct core *core, const char *cause)
     return CRDT_OK;
 }
 
+/* The own generation that wrote last before the present one wrote anything, as far as
+ * signed batches say: the one that has seen the others; 0: none. */
+static uint64_t find_previous(const struct core *core)
+{
+    struct crdt_origin last = {.generation = 0};
+    for (size_t index = 0; index < crdt_feed_count(core->document); index++) {
+        struct crdt_feed feed = crdt_feed_at(core->document, index);
+        if (feed.seq == 0 || feed.origin.generation == core->options.generation
+            || memcmp(feed.origin.key, core->options.key, CRDT_KEY_BYTES) != 0)
+            continue;
+        if (last.generation == 0
+            || crdt_acknowledged(core->document, &feed.origin, &last) > 0)
+            last = feed.origin;
+    }
+    return last.generation;
+}
+
+/* Names the generation in the store, and before it, while it has not begun, the one that
+ * its first batch has to name. */
+static enum crdt_status name_stored(struct core *core)
+{
+    struct crdt_origin stored = {.generation = core->options.generation};
+    memcpy(stored.key, core->options.key, sizeof stored.key);
+    enum crdt_status status = CRDT_OK;
+    if (crdt_applied(core->document, &stored) == 0)
+        core->previous_generation = find_previous(core);
+    if (core->previous_generation != 0)
+        status = crdt_set_generation(core->document, core->previous_generation);
+    if (status == CRDT_OK)
+        status = crdt_set_generation(core->document, stored.generation);
+    return status;
+}
+
 enum crdt_status generation_continue(struct core *core)
 {
-    if (core->options.generation != 0 && !core->is_generation_burnt)
-        return crdt_set_generation(core->document, core->options.generation);
     bool is_first = core->options.generation == 0;
-    enum crdt_status status = CRDT_OK;
-    /* Named once more, so that the new one's first batch can say what it follows. */
-    if (!is_first)
-        status = crdt_set_generation(core->document, core->options.generation);
-    if (status == CRDT_OK)
-        status =
-            generation_begin(core, is_first ? "first-start" : "own-batches-may-be-lost");
+    enum crdt_status status = is_first ? CRDT_OK : name_stored(core);
+    if (status != CRDT_OK || (!is_first && !core->is_generation_burnt))
+        return status;
+    status = generation_begin(core, is_first ? "first-start" : "own-batches-may-be-lost");
     /* The mark *ahead* spoke of the generation that has ended. Should this not
      * be said for lack of memory, the next start begins one more generation. */
     if (status == CRDT_OK && !is_first)

@@ -3,8 +3,8 @@
  * Two kinds of files stand in this folder. Parts (outputs, vector, held,
  * journal, pending, peer, clients, fields, headers, proofs) hold one thing each
  * and know nothing of one another but held, outputs and vector. Deciders (core,
- * own, generation, receive, forks, freeze, vouch, links, sync, serve, perform,
- * snapshots, drop, offer, join, swap, status) see all parts through this header and
+ * own, generation, receive, forks, tell, freeze, vouch, links, sync, serve,
+ * perform, snapshots, drop, offer, join, swap, status) see all parts through this header and
  * are called by core.c or by one another:
  *
  *     core      dispatches inputs; time
@@ -12,7 +12,8 @@
  *     own       closing, signing, sending own batches; what is durable; stopping
  *     generation  under which number own batches go (invariant I1)
  *     receive   a peer's batch: checked, verified, applied or pending
- *     forks     who signed two histories: found, proved, told
+ *     forks     who signed two histories: found, proved
+ *     tell      evidence of that: kept, stored, told to all
  *     freeze    what follows for such an origin
  *     vouch     what is still taken of it
  *     links     who is linked; heartbeats; dialling
@@ -305,21 +306,36 @@ void receive_close(struct core *core);
 
 /* A verified batch contradicts what is here. Takes it over. */
 void forks_contradicted(struct core *core, struct held *held);
+/* A verified batch that has to wait contradicts one that waits. */
+void forks_waits(
+    struct core *core, const struct held *waiting, const struct held *held);
 /* The signature of a header is good. Takes it over. */
 void forks_verified(struct core *core, struct held *held);
 void forks_take_heads(struct core *core, struct peer *peer, struct crdt_bytes tips);
 /* Shows the peer what is followed here, once in PROOF_US; it will answer likewise. */
 void forks_ask(struct core *core, struct peer *peer);
-/* After each step: tells of proofs, asks the store for what is needed, sends what is owed. */
+/* After each step: has proofs told, asks the store for what is needed, sends what is owed. */
 void forks_go_on(struct core *core);
 /* False when the answer is somebody else's. */
 bool forks_fetched(struct core *core, const struct core_input *input);
-/* Appends evidence about the origin to the journal; no bytes: what is stored of it
- * goes. NOMEM. */
-CRDT_MUST_CHECK enum crdt_status forks_store(
-    struct core *core, const struct crdt_origin *origin, struct crdt_bytes evidence);
 void forks_replay(struct core *core, struct crdt_bytes evidence);
 void forks_close(struct core *core);
+
+/* ---- tell.c ---- */
+
+/* Takes a copy of evidence: two headers that contradict, or one alone. */
+void tell_record(struct core *core, const struct tip *here, const struct tip *other);
+/* A batch contradicts, and its header is too large to be kept: an alarm, seldom. */
+void tell_oversized(struct core *core, const struct tip *tip);
+/* Sends HEADS; false when memory is out. */
+bool tell_tips(
+    struct core *core, const struct peer *peer, const struct tip *tips, size_t count);
+/* Appends evidence about the origin to the journal; no bytes: what is stored of it
+ * goes. NOMEM. */
+CRDT_MUST_CHECK enum crdt_status tell_store(
+    struct core *core, const struct crdt_origin *origin, struct crdt_bytes evidence);
+/* After each step: tells every peer what it has not been told. */
+void tell_go_on(struct core *core);
 
 /* ---- freeze.c ---- */
 

@@ -38,8 +38,11 @@ struct peer {
     uint64_t proof_us;        /* when the state was last proved equal               */
     uint64_t heads_us;        /* when HEADS were last owed to it, on any link       */
     size_t heads_index;       /* of the header that the next HEADS begin with       */
-    bool owes_proofs;         /* it is to be told of the proofs of forks            */
-    uint64_t proofs_us;       /* when it was last told                              */
+    bool owes_proofs;         /* it is to be told of the proofs of forks, from the first on */
+    uint64_t proofs_told;     /* number of the last one that was told               */
+    uint64_t told_us;         /* when                                               */
+    uint64_t proofs_us;       /* when this second's telling began                   */
+    size_t proofs_bytes;      /* told in it                                         */
     bool owes_heads;          /* HEADS go to it as soon as all headers are at hand  */
     uint64_t heard_probe;     /* of its last COMPARE                                */
     uint64_t probe;           /* newest one sent                                    */
@@ -108,6 +111,8 @@ CRDT_MUST_CHECK enum crdt_status peer_sent(
 /* The peer has the feed up to `seq` at least. */
 CRDT_MUST_CHECK enum crdt_status peer_has(
     struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us);
+/* Forgets feeds of which the peer has taken back all that it said. */
+void peer_forget_unsaid(struct peer *peer);
 /* The number for a COMPARE that is sent now. */
 uint64_t peer_probe(struct peer *peer, uint64_t now_us);
 /* Takes the cursors of feeds back to what the peer said, or holds, where what
