@@ -1,7 +1,6 @@
 /* Redis strings as register + counter; see value.h. */
 #include "gossipd/core/commands/value.h"
 
-#include "gossipd/core/random.h"
 #include "gossipd/limits.h"
 #include "gossipd/wire/number.h"
 #include "gossipd/wire/resp.h"
@@ -63,13 +62,11 @@ enum crdt_status value_assign(struct call *call, struct crdt_path path, struct c
 }
 
 /* Folding is asked for at every 64th contribution only: asking costs O(their
- * number), and beside contributions that may not be folded yet it is in vain. Where
- * others add too, a node may never see such a number, so chance decides as well. */
-static bool is_fold_due(const struct call *call, size_t count_before, size_t count)
+ * number), and beside contributions that may not be folded yet it is in vain. An
+ * increment that shares the open batch's contribution does not ask again. */
+static bool is_fold_due(size_t count_before, size_t count)
 {
-    if (count == count_before || count < FOLD_COUNT)
-        return false;
-    return count % FOLD_COUNT == 0 || random_next(call->environment->random) % FOLD_COUNT == 0;
+    return count != count_before && count % FOLD_COUNT == 0;
 }
 
 static enum crdt_status fold(
@@ -116,7 +113,7 @@ enum crdt_status value_increment(
         status = crdt_counter_add(transaction, path, amount);
     }
     size_t count = crdt_count(document, path, CRDT_COUNTER);
-    if (status == CRDT_OK && is_fold_due(call, count_before, count)) {
+    if (status == CRDT_OK && is_fold_due(count_before, count)) {
         status = fold(call, transaction, path);
     }
     return status == CRDT_OK ? resp_integer(call->reply, result) : status;
