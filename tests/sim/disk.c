@@ -24,8 +24,10 @@ static void disk_cut(struct disk *disk, size_t count)
         disk->dropped = count;
     if (disk->work.marked > count)
         disk->work.marked = SIZE_MAX;
-    if (disk->snapshot.place > count)
-        disk_snapshot_free(&disk->snapshot);
+    if (disk->snapshot.place <= count)
+        return;
+    disk_snapshot_free(&disk->snapshot);
+    disk->has_hole |= disk->dropped < disk->gap_end; /* which it had made good */
 }
 
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output)
@@ -97,12 +99,24 @@ void disk_flush(struct simulator *sim, size_t node)
         .incarnation = sim->nodes[node].incarnation, .number = disk->count });
 }
 
+#define FAILED_LATELY_US 10000000
+
+bool disk_has_failed_lately(const struct simulator *sim, size_t node)
+{
+    const struct disk *disk = &sim->nodes[node].disk;
+    return disk->failures > 0 && sim->now_us - disk->failed_us < FAILED_LATELY_US;
+}
+
 static void disk_fail(struct simulator *sim, size_t node, const char *reason)
 {
     struct disk *disk = &sim->nodes[node].disk;
     uint64_t number = disk->items[disk->reported].number;
     disk_cut(disk, disk->reported);
     disk->failures++;
+    if (!disk->is_counted && !sim->is_calm)
+        sim->faults.counts[disk->is_failing ? FAULT_STORE_FAIL : FAULT_DISK_ERROR]++;
+    disk->is_counted = true;
+    disk->failed_us = sim->now_us;
     simulator_trace(sim, "n%zu STORE_FAILED %llu", node + 1, (unsigned long long)number);
     struct core_input input
         = { .kind = CORE_STORE_FAILED, .number = number, .reason = reason };
@@ -204,6 +218,7 @@ void disk_copy(const struct disk *from, struct disk *ret_to)
     disk_close(to);
     to->has_moved = true;
     to->has_hole = from->has_hole;
+    to->gap_end = from->gap_end;
     for (size_t i = 0; i < from->durable; i++) {
         to->items = array_reserve(to->items, to->count, &to->capacity, sizeof *to->items);
         struct disk_item copy = from->items[i];

@@ -84,15 +84,21 @@ struct disk {
     size_t dropped;    /* all batches before are                                */
     bool is_busy;      /* a flush is under way                                  */
     bool is_failing;
+    bool is_counted;   /* a write has failed since it began to fail             */
     bool is_erring;    /* some flushes fail, after a part of what they were given */
-    bool has_hole;     /* a row is gone in the middle                           */
+    bool has_hole;     /* a row is gone, and not all that stands behind it is of use again */
+    size_t gap_end;    /* rows before may be out of order: one was gone and came again */
     bool is_held;      /* scenarios: flushes wait                               */
     bool has_moved;    /* it is an older copy: go on under a new generation     */
     uint64_t failures; /* STORE_FAILED so far                                   */
+    uint64_t failed_us; /* the newest of them                                   */
 };
 
 /* Executes a STORE and its kin. */
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output);
+/* STOREs have failed so lately that not all may be made good: a retry takes a second,
+ * a node that stands still or lags up to eight, a flush one more. */
+bool disk_has_failed_lately(const struct simulator *sim, size_t node);
 /* A flush ends: reports STORED or STORE_FAILED to the core. */
 void disk_flushed(struct simulator *sim, size_t node, size_t target);
 /* Starts a flush if there is something to flush and nothing stops it. */

@@ -184,6 +184,18 @@ static void build_tips(struct build *build)
     free(tips.items);
 }
 
+/* A snapshot that has all that stands before it needs no row of them again. */
+static void build_heal(struct disk *disk)
+{
+    for (size_t i = disk->dropped; i < disk->snapshot.place; i++) {
+        const struct disk_item *item = &disk->items[i];
+        if (!item->is_mark && !item->is_dropped
+            && item->last_seq > disk->snapshot.context.seq[item->feed])
+            return;
+    }
+    disk->has_hole = false;
+}
+
 /* All of it is durable now, the items before the mark as well; of a join the
  * floor too, and what is known of each batch that it brought. */
 static void build_commit(struct build *build)
@@ -211,6 +223,7 @@ static void build_commit(struct build *build)
         .tips_size = build->tips.size,
         .context = build->context,
         .part_bytes = part_bytes > sim->part_bytes ? part_bytes : sim->part_bytes };
+    build_heal(disk);
     invariants_snapshot(sim, build->node);
     sim->stats.snapshots++;
     sim->stats.joins += disk->work.is_join;

@@ -10,6 +10,7 @@ static const char *const fault_texts[] = {
 #undef FAULT_TEXT
 };
 
+#define FLOOD_MESSAGES_MIN 10
 #define FLOOD_MESSAGES_MAX 1000
 #define YEAR_MS INT64_C(31536000000)
 
@@ -47,7 +48,7 @@ void faults_draw(struct simulator *sim)
     network->corruption = simulator_chance(sim, 5) ? 1 + (unsigned)simulator_random(sim, 20) : 0;
     if (simulator_chance(sim, 4)) /* a good network: what others do shows better */
         *network = (struct network){ .is_cut = { { false } } };
-    sim->is_model_exact = network->corruption == 0;
+    sim->is_model_exact = true;
     /* Few kinds in some runs, most of them in others. */
     uint64_t density = 1 + simulator_random(sim, 4);
     for (size_t i = 0; i <= FAULT_LAST_DRAWN; i++)
@@ -59,9 +60,6 @@ void faults_draw(struct simulator *sim)
     if (!simulator_chance(sim, 3))
         sim->faults.weights[FAULT_POISON] = sim->faults.weights[FAULT_LIE_OFFER]
             = sim->faults.weights[FAULT_LIE_PART] = 0;
-    sim->has_poison = sim->faults.weights[FAULT_POISON] + sim->faults.weights[FAULT_LIE_OFFER]
-            + sim->faults.weights[FAULT_LIE_PART]
-        > 0;
     sim->faults.weights[FAULT_LIE_OFFER] *= 3;
     sim->faults.weights[FAULT_LIE_PART] *= 3;
     sim->faults.weights[FAULT_CLONES] /= 3;
@@ -85,30 +83,52 @@ static enum fault faults_pick(struct simulator *sim)
     return (enum fault)i;
 }
 
-static void faults_cut(struct simulator *sim, enum fault fault, size_t node, size_t other)
+bool faults_has_new_cut(const struct simulator *sim, const struct network *before)
 {
+    for (size_t i = 0; i < sim->node_count; i++)
+        for (size_t j = 0; j < sim->node_count; j++)
+            if (sim->network.is_cut[i][j] && !before->is_cut[i][j] && sim->nodes[i].core != NULL
+                && sim->nodes[j].core != NULL)
+                return true;
+    return false;
+}
+
+static bool faults_cut(struct simulator *sim, enum fault fault, size_t node, size_t other)
+{
+    const struct network before = sim->network;
     for (size_t i = 0; i < sim->node_count; i++) {
         if (i == node || (fault != FAULT_CUT_NODE && i != other))
             continue;
         sim->network.is_cut[node][i] = true;
         sim->network.is_cut[i][node] |= fault != FAULT_CUT_ONE_WAY;
     }
+    return faults_has_new_cut(sim, &before);
 }
 
-static void faults_heal(struct simulator *sim)
+static bool faults_heal(struct simulator *sim)
 {
+    bool was_cut = false;
     for (size_t i = 0; i < sim->node_count; i++)
-        for (size_t j = 0; j < sim->node_count; j++)
+        for (size_t j = 0; j < sim->node_count; j++) {
+            was_cut |= sim->network.is_cut[i][j];
             sim->network.is_cut[i][j] = false;
+        }
+    return was_cut;
 }
 
-static void faults_mend(struct simulator *sim)
+static bool faults_mend(struct simulator *sim)
 {
-    for (size_t i = 0; i < sim->node_count; i++)
-        sim->nodes[i].disk.is_failing = sim->nodes[i].disk.is_erring = false;
+    bool was_bad = false;
+    for (size_t i = 0; i < sim->node_count; i++) {
+        struct disk *disk = &sim->nodes[i].disk;
+        was_bad |= disk->is_failing || disk->is_erring;
+        disk->is_failing = disk->is_erring = false;
+    }
+    return was_bad;
 }
 
-/* An older copy of the store is put back. What nobody else has is lost, and the
+/* An older copy of the store is put back: of what is durable now, without at most
+ * `lost_max` items, or with 0 the backup. What nobody else has is lost, and the
  * promises for it with it: that is what `always` means without a peer. */
 static bool faults_restore(
     struct simulator *sim, size_t node, bool has_moved, size_t lost_max)
@@ -117,13 +137,18 @@ static bool faults_restore(
     if (sim->nodes[node].core == NULL || disk->durable == 0)
         return false;
     size_t durable = disk->durable;
+    bool has_backup = sim->backups[node].items != NULL;
+    if (lost_max == 0 && !has_backup)
+        return false;
+    /* Whoever forgets may forget as far as that, too. */
+    bool is_backup
+        = lost_max == 0 || (has_backup && !has_moved && lost_max == SIZE_MAX && simulator_chance(sim, 2));
     node_crash(sim, node);
-    bool is_backup = lost_max == SIZE_MAX && sim->backups[node].items != NULL
-        && simulator_chance(sim, 2);
     if (is_backup) {
-        uint64_t failures = disk->failures;
+        struct disk used = *disk;
         disk_copy(&sim->backups[node], disk);
-        disk->failures = failures;
+        disk->failures = used.failures;
+        disk->failed_us = used.failed_us;
     } else
         disk_restore(sim, node, durable > lost_max ? durable - 1 - simulator_random(sim, lost_max)
                                                : simulator_random(sim, durable + 1));
@@ -144,12 +169,17 @@ void faults_spring(struct simulator *sim, size_t node, enum trap trap)
     if (self->trap != trap || sim->is_calm || !has_origins)
         return;
     self->trap = TRAP_NONE;
-    sim->faults.counts[kinds[trap]]++;
     simulator_trace(sim, "FAULT %s n%zu", fault_text(kinds[trap]), node + 1);
     if (trap == TRAP_SERVE && simulator_chance(sim, 2))
-        faults_cut(sim, FAULT_CUT_NODE, node, node);
+        sim->faults.counts[FAULT_OFFERER_GONE] += faults_cut(sim, FAULT_CUT_NODE, node, node);
     else
-        self->is_doomed = true;
+        faults_doom(sim, node, kinds[trap]);
+}
+
+void faults_doom(struct simulator *sim, size_t node, enum fault fault)
+{
+    sim->nodes[node].is_doomed = true;
+    sim->nodes[node].doom = fault;
 }
 
 /* Sets a trap for a crash in a phase of a fault's; counted when it springs. */
@@ -218,21 +248,33 @@ static bool faults_amnesia(struct simulator *sim, size_t node, size_t lost_max)
     return true;
 }
 
-static bool faults_move_back(struct simulator *sim, size_t node)
+static bool faults_move_back(struct simulator *sim, size_t node, size_t lost_max)
 {
-    bool is_back = faults_restore(sim, node, true, SIZE_MAX);
+    bool is_back = faults_restore(sim, node, true, lost_max);
     if (is_back)
         node_restart_later(sim, node);
     return is_back;
 }
 
+/* A backup is made, or the one that there is comes back: only that counts. */
+static bool faults_backup(struct simulator *sim, size_t node)
+{
+    const struct disk *disk = &sim->nodes[node].disk;
+    if (sim->backups[node].items != NULL && simulator_chance(sim, 2))
+        return faults_move_back(sim, node, 0);
+    if (disk->durable > 0)
+        disk_copy(disk, &sim->backups[node]);
+    return false;
+}
+
 /* Back by up to a year, ahead by one, or too fast or slow by up to a fifth; now
  * and then right again. */
-static void faults_clock(struct simulator *sim, enum fault fault, size_t node)
+static bool faults_clock(struct simulator *sim, enum fault fault, size_t node)
 {
     static const int64_t steps[] = { 5000, 120000, 86400000, YEAR_MS };
     struct node *self = &sim->nodes[node];
-    self->clock_offset_ms = (int64_t)node_wall_ms(sim, node) - (int64_t)node_true_ms(sim);
+    int64_t offset_ms = (int64_t)node_wall_ms(sim, node) - (int64_t)node_true_ms(sim);
+    self->clock_offset_ms = offset_ms;
     self->drift_from_us = sim->now_us;
     self->drift_ppm = 0;
     if (simulator_chance(sim, 4))
@@ -243,6 +285,8 @@ static void faults_clock(struct simulator *sim, enum fault fault, size_t node)
         self->clock_offset_ms = YEAR_MS;
     else
         self->clock_offset_ms -= steps[simulator_random(sim, 4)];
+    bool is_right = self->clock_offset_ms == 0 && self->drift_ppm == 0;
+    return !is_right && (self->clock_offset_ms != offset_ms || self->drift_ppm != 0);
 }
 
 /* Faults of floors, snapshots and what is said of them. True when it happened. */
@@ -256,12 +300,17 @@ static bool faults_apply_log(
         self->part_lies = 1 + (unsigned)simulator_random(sim, 3);
         return false; /* each lie is counted when it leaves */
     }
-    if (fault != FAULT_BACKUP)
-        return faults_set_trap(sim, fault, node);
-    if (self->disk.durable == 0)
-        return false;
-    disk_copy(&self->disk, &sim->backups[node]);
-    return true;
+    return faults_set_trap(sim, fault, node);
+}
+
+/* A write that fails counts, not that it would. */
+static bool faults_disk(struct simulator *sim, enum fault fault, size_t node)
+{
+    struct disk *disk = &sim->nodes[node].disk;
+    disk->is_failing |= fault == FAULT_STORE_FAIL;
+    disk->is_erring |= fault == FAULT_DISK_ERROR;
+    disk->is_counted = false;
+    return false;
 }
 
 static bool faults_stop(struct simulator *sim, size_t node)
@@ -280,31 +329,30 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     bool has_origins = sim->registry.origin_count + ORIGINS_LEFT_MIN < ORIGIN_COUNT_MAX;
     switch (fault) {
     case FAULT_CRASH: /* counted when it happens, amid the outputs of a step */
-        self->is_doomed = self->core != NULL && has_origins;
+        if (self->core != NULL && has_origins && !self->is_doomed)
+            faults_doom(sim, node, FAULT_CRASH);
         return false;
     case FAULT_STOP: return faults_stop(sim, node);
     case FAULT_CUT_NODE:
     case FAULT_CUT_PAIR:
-    case FAULT_CUT_ONE_WAY: faults_cut(sim, fault, node, other); return true;
-    case FAULT_HEAL: faults_heal(sim); return true;
-    case FAULT_STORE_FAIL: self->disk.is_failing = true; return true;
-    case FAULT_DISK_ERROR: self->disk.is_erring = true; return true;
-    case FAULT_STORE_MEND: faults_mend(sim); return true;
+    case FAULT_CUT_ONE_WAY: return faults_cut(sim, fault, node, other);
+    case FAULT_HEAL: return faults_heal(sim);
+    case FAULT_STORE_FAIL:
+    case FAULT_DISK_ERROR: return faults_disk(sim, fault, node);
+    case FAULT_STORE_MEND: return faults_mend(sim);
     case FAULT_CLOCK_BACK:
     case FAULT_CLOCK_YEAR:
-    case FAULT_CLOCK_DRIFT: faults_clock(sim, fault, node); return true;
+    case FAULT_CLOCK_DRIFT: return faults_clock(sim, fault, node);
     case FAULT_CLIENT_GONE:
-        workload_gone(sim, node, simulator_random(sim, CLIENT_ASKING));
-        return true;
+        return workload_gone(sim, node, simulator_random(sim, CLIENT_ASKING));
     case FAULT_LINK_RESET:
-        if (sim->network.count > 0)
-            network_reset(sim, simulator_random(sim, sim->network.count));
-        return sim->network.count > 0;
-    case FAULT_SECOND_LINK:
+        return sim->network.count > 0
+            && network_reset(sim, simulator_random(sim, sim->network.count));
+    case FAULT_SECOND_LINK: /* counted when it is up beside another one */
         if (self->core != NULL && !self->is_stopping)
-            network_dial(sim, node, simulator_random(sim, self->peer_count));
-        return true;
-    case FAULT_RESTORE: return has_origins && faults_move_back(sim, node);
+            network_dial_again(sim, node, simulator_random(sim, self->peer_count));
+        return false;
+    case FAULT_RESTORE: return has_origins && faults_move_back(sim, node, SIZE_MAX);
     case FAULT_AMNESIA: return has_origins && faults_amnesia(sim, node, SIZE_MAX);
     case FAULT_LOST_WRITE: return has_origins && faults_amnesia(sim, node, 3);
     case FAULT_POISON: return has_origins && adversary_poison(sim, node, other);
@@ -313,11 +361,12 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     case FAULT_CRASH_TRANSFER:
     case FAULT_CRASH_JOIN:
     case FAULT_CRASH_DROP:
-    case FAULT_OFFERER_GONE:
-    case FAULT_BACKUP: return faults_apply_log(sim, fault, node, other);
-    case FAULT_FLOOD:
-        sim->network.flood = (unsigned)simulator_random(sim, FLOOD_MESSAGES_MAX);
-        return true;
+    case FAULT_OFFERER_GONE: return faults_apply_log(sim, fault, node, other);
+    case FAULT_BACKUP: return has_origins && faults_backup(sim, node);
+    case FAULT_FLOOD: /* counted when the last copy is delivered */
+        sim->network.flood
+            = FLOOD_MESSAGES_MIN + (unsigned)simulator_random(sim, FLOOD_MESSAGES_MAX);
+        return false;
     case FAULT_SPLIT:
     case FAULT_BRIDGE:
     case FAULT_RING:
@@ -360,8 +409,9 @@ void faults_happen(struct simulator *sim)
     size_t other = (node + 1 + simulator_random(sim, sim->node_count - 1)) % sim->node_count;
     enum fault fault = faults_pick(sim);
     simulator_trace(sim, "FAULT %s n%zu n%zu", fault_text(fault), node + 1, other + 1);
-    if (faults_apply(sim, fault, node, other))
-        sim->faults.counts[fault]++;
+    bool has_happened = faults_apply(sim, fault, node, other);
+    sim->faults.counts[fault] += has_happened;
+    sim->has_poison |= has_happened && (fault == FAULT_POISON || fault == FAULT_LIE_OFFER);
     faults_plan(sim);
 }
 
@@ -370,8 +420,8 @@ void faults_end(struct simulator *sim)
     struct network *network = &sim->network;
     network->loss = network->bulk_loss = network->duplication = 0;
     network->reordering = network->delay = network->corruption = network->flood = 0;
-    faults_heal(sim);
-    faults_mend(sim);
+    (void)faults_heal(sim);
+    (void)faults_mend(sim);
     for (size_t i = 0; i < sim->node_count; i++) {
         sim->nodes[i].is_doomed = false;
         sim->nodes[i].trap = TRAP_NONE;

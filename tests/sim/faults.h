@@ -9,6 +9,7 @@
 
 struct crdt_origin;
 struct disk;
+struct network;
 struct simulator;
 
 #define ORIGINS_LEFT_MIN 20 /* room for the generations that the end may need */
@@ -94,6 +95,8 @@ const char *fault_text(enum fault fault);
 void faults_draw(struct simulator *sim);
 /* Lets one happen and plans the next. */
 void faults_happen(struct simulator *sim);
+/* The node crashes in its next step that has outputs: then it counts. */
+void faults_doom(struct simulator *sim, size_t node, enum fault fault);
 /* A node comes to a place where it may have to crash. */
 void faults_spring(struct simulator *sim, size_t node, enum trap trap);
 /* How far a store keeps a feed for sure: behind a hole nothing may be of use. */
@@ -103,6 +106,8 @@ uint64_t faults_kept(const struct disk *disk, size_t feed);
 void faults_forget(struct simulator *sim, size_t node, bool counts_self);
 /* Nothing can be used twice if a store lacks something behind the host's back. */
 bool faults_is_amnesia_safe(struct simulator *sim, size_t node);
+/* Has cuts of the network beyond `before`, where both ends run? */
+bool faults_has_new_cut(const struct simulator *sim, const struct network *before);
 /* Ends all of them: mends disks, heals cuts, restarts nodes. */
 void faults_end(struct simulator *sim);
 

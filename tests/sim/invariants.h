@@ -21,8 +21,8 @@ void invariants_reported(struct simulator *sim, size_t node, const struct disk_i
 /* A node is back: what it promised is there. */
 void invariants_restarted(struct simulator *sim, size_t node);
 /* S of a node equals that of a reference document made from the same batches
- * in another order (I4, I5, I8). */
-void invariants_reference(struct simulator *sim, size_t node);
+ * in another order (I4, I5, I8). False when not all of them are known. */
+bool invariants_reference(struct simulator *sim, size_t node);
 /* The same C on every node that is up. */
 bool invariants_converged(const struct simulator *sim);
 /* Every promise kept, everywhere. */

@@ -109,6 +109,7 @@ bool adversary_garble(struct simulator *sim, size_t node, size_t to, struct crdt
     if (is_sent) {
         sim->nodes[node].part_lies--;
         sim->faults.counts[FAULT_LIE_PART]++;
+        sim->has_poison = true;
         simulator_trace(sim, "LIE in part %d n%zu to n%zu", (int)lie, node + 1, to + 1);
     }
     crdt_buffer_close(&buffer);

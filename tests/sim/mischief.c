@@ -18,6 +18,7 @@ static void cut_both(struct simulator *sim, size_t a, size_t b)
 static bool mischief_shape(struct simulator *sim, enum fault fault, size_t node)
 {
     size_t count = sim->node_count;
+    const struct network before = sim->network;
     uint64_t group = 1 + simulator_random(sim, (UINT64_C(1) << count) - 2);
     for (size_t a = 0; a < count; a++)
         for (size_t b = 0; b < count; b++)
@@ -34,14 +35,14 @@ static bool mischief_shape(struct simulator *sim, enum fault fault, size_t node)
         }
     for (size_t a = 0; fault == FAULT_DEAF && a < count; a++)
         sim->network.is_cut[a][node] = a != node;
-    return true;
+    return faults_has_new_cut(sim, &before);
 }
 
 static bool mischief_begin_flap(struct simulator *sim, size_t node, size_t other)
 {
     agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FLAP, .at_us = sim->now_us,
         .node = node, .peer = other, .number = 2 + 2 * simulator_random(sim, FLAPS_MAX / 2) });
-    return false; /* each change is counted when it happens */
+    return false; /* each time that it goes down is counted */
 }
 
 void mischief_flap(struct simulator *sim, const struct event *event)
@@ -49,9 +50,10 @@ void mischief_flap(struct simulator *sim, const struct event *event)
     if (event->number == 0 || sim->is_calm)
         return;
     bool is_cut = event->number % 2 == 0;
+    const struct network before = sim->network;
     sim->network.is_cut[event->node][event->peer] = is_cut;
     sim->network.is_cut[event->peer][event->node] = is_cut;
-    sim->faults.counts[FAULT_FLAP]++;
+    sim->faults.counts[FAULT_FLAP] += faults_has_new_cut(sim, &before);
     struct event next = *event;
     next.number--;
     next.at_us = simulator_after(sim, 20000, 400000);
@@ -106,7 +108,8 @@ static bool mischief_clone(struct simulator *sim, size_t node)
         disk_copy(&self->disk, spare);
     struct disk used = self->disk;
     self->disk = *spare;
-    self->disk.failures += used.failures;
+    self->disk.failures = used.failures;
+    self->disk.failed_us = used.failed_us;
     *spare = used;
     faults_forget(sim, node, true);
     node_restart_later(sim, node);
@@ -145,6 +148,7 @@ static bool mischief_hole(struct simulator *sim, size_t node)
     disk->snapshot.place -= disk->snapshot.place > at;
     disk->dropped -= disk->dropped > at;
     disk->has_hole = true;
+    disk->gap_end = disk->count;
     node_start(sim, node);
     if (is_own)
         sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;

@@ -30,7 +30,8 @@ static struct link *network_side(
     return NULL;
 }
 
-void network_dial(struct simulator *sim, size_t node, size_t peer)
+static void network_plan_dial(
+    struct simulator *sim, size_t node, size_t peer, bool is_again)
 {
     size_t target = sim->nodes[node].peer_nodes[peer];
     simulator_trace(sim, "n%zu CONNECT n%zu", node + 1, target + 1);
@@ -39,7 +40,17 @@ void network_dial(struct simulator *sim, size_t node, size_t peer)
         (struct event){ .kind = is_cut ? EVENT_DIAL_FAILED : EVENT_DIAL, .node = node,
             .at_us = is_cut ? simulator_after(sim, 1000000, 1000000)
                             : simulator_after(sim, 1000, 5000),
-            .incarnation = sim->nodes[node].incarnation, .peer = target });
+            .incarnation = sim->nodes[node].incarnation, .peer = target, .is_ok = is_again });
+}
+
+void network_dial(struct simulator *sim, size_t node, size_t peer)
+{
+    network_plan_dial(sim, node, peer, false);
+}
+
+void network_dial_again(struct simulator *sim, size_t node, size_t peer)
+{
+    network_plan_dial(sim, node, peer, true);
 }
 
 static void network_tell_up(struct simulator *sim, const struct link *link, size_t side)
@@ -65,6 +76,8 @@ void network_dialled(struct simulator *sim, const struct event *event)
         agenda_add(&sim->agenda, failed);
         return;
     }
+    if (event->is_ok && network_links(sim, target, node) > 0)
+        sim->faults.counts[FAULT_SECOND_LINK]++;
     network->links = array_reserve(
         network->links, network->count, &network->capacity, sizeof *network->links);
     uint64_t arrives = simulator_after(sim, 200, 2000);
@@ -108,17 +121,18 @@ static void network_sweep(struct network *network)
 }
 
 /* Tells the other side that this one is gone, unless a cut hides it. */
-static void network_tell_down(struct simulator *sim, struct link *link, size_t side)
+static bool network_tell_down(struct simulator *sim, struct link *link, size_t side)
 {
     size_t from = link->nodes[1 - side], to = link->nodes[side];
     if (!link->is_open[side] || sim->network.is_cut[from][to])
-        return;
+        return false;
     uint64_t at = simulator_after(sim, 200, 2000);
     if (at < link->arrives_us[side])
         at = link->arrives_us[side];
     link->arrives_us[side] = at;
     agenda_add(&sim->agenda, (struct event){ .kind = EVENT_DOWN, .at_us = at, .node = to,
         .incarnation = sim->nodes[to].incarnation, .link = link->id, .side = side });
+    return true;
 }
 
 void network_down(struct simulator *sim, const struct event *event)
@@ -129,7 +143,7 @@ void network_down(struct simulator *sim, const struct event *event)
     link->is_open[event->side] = false;
     uint64_t number = link->numbers[event->side];
     size_t other = link->nodes[1 - event->side];
-    network_tell_down(sim, link, 1 - event->side);
+    (void)network_tell_down(sim, link, 1 - event->side);
     network_sweep(&sim->network);
     simulator_trace(sim, "n%zu LINK_DOWN %llu n%zu", event->node + 1,
         (unsigned long long)number, other + 1);
@@ -146,7 +160,7 @@ void network_close_link(struct simulator *sim, size_t node, uint64_t number)
     if (link == NULL)
         return;
     link->is_open[side] = false;
-    network_tell_down(sim, link, 1 - side);
+    (void)network_tell_down(sim, link, 1 - side);
     network_sweep(&sim->network);
 }
 
@@ -158,16 +172,17 @@ void network_crash(struct simulator *sim, size_t node)
             if (link->nodes[side] != node || !link->is_open[side])
                 continue;
             link->is_open[side] = false;
-            network_tell_down(sim, link, 1 - side);
+            (void)network_tell_down(sim, link, 1 - side);
         }
     network_sweep(&sim->network);
 }
 
-void network_reset(struct simulator *sim, size_t index)
+bool network_reset(struct simulator *sim, size_t index)
 {
     struct link *link = &sim->network.links[index];
-    network_tell_down(sim, link, 0);
-    network_tell_down(sim, link, 1);
+    bool is_told = network_tell_down(sim, link, 0);
+    is_told |= network_tell_down(sim, link, 1);
+    return is_told;
 }
 
 static bool network_fault(struct simulator *sim, unsigned rate, enum fault fault)
@@ -192,11 +207,14 @@ static void network_post(
         link->arrives_us[side] = at;
     }
     uint8_t *copy = array_copy(bytes.data, bytes.size);
-    if (bytes.size > 0 && network_fault(sim, network->corruption, FAULT_CORRUPTION))
+    if (bytes.size > 0 && network_fault(sim, network->corruption, FAULT_CORRUPTION)) {
         copy[simulator_random(sim, bytes.size)] ^= (uint8_t)(1u << simulator_random(sim, 8));
+        sim->is_model_exact = false;
+    }
     agenda_add(&sim->agenda, (struct event){ .kind = EVENT_FRAME, .at_us = at,
         .node = link->nodes[side], .incarnation = sim->nodes[link->nodes[side]].incarnation,
-        .link = link->id, .side = side, .bytes = copy, .size = bytes.size });
+        .link = link->id, .side = side, .bytes = copy, .size = bytes.size,
+        .is_ok = network->flood == 1 });
 }
 
 void network_send(struct simulator *sim, size_t node, const struct core_output *output)
@@ -216,7 +234,7 @@ void network_send(struct simulator *sim, size_t node, const struct core_output *
         return;
     /* The other end is gone and could not say so: the first message finds out. */
     if (!link->is_open[1 - side]) {
-        network_tell_down(sim, link, side);
+        (void)network_tell_down(sim, link, side);
         return;
     }
     if (sim->nodes[node].part_lies > 0 && adversary_garble(sim, node, to, output->bytes))
@@ -255,6 +273,7 @@ void network_frame(struct simulator *sim, const struct event *event)
         event->size);
     folds_heard(sim, event->node, link->nodes[1 - event->side],
         (struct crdt_bytes){ event->bytes, event->size });
+    sim->faults.counts[FAULT_FLOOD] += event->is_ok; /* its last copy */
     struct core_input input = { .kind = CORE_FRAME,
         .link = link->numbers[event->side],
         .bytes = { event->bytes, event->size } };

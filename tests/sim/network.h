@@ -31,12 +31,14 @@ struct network {
 
 /* Executes CONNECT and CLOSE_LINK and SEND. */
 void network_dial(struct simulator *sim, size_t node, size_t peer);
+/* A dial that the core has not asked for; FAULT_SECOND_LINK when there is a link. */
+void network_dial_again(struct simulator *sim, size_t node, size_t peer);
 void network_close_link(struct simulator *sim, size_t node, uint64_t number);
 void network_send(struct simulator *sim, size_t node, const struct core_output *output);
 /* Breaks every link of a node: it crashed. */
 void network_crash(struct simulator *sim, size_t node);
-/* Breaks one link: both sides learn it. */
-void network_reset(struct simulator *sim, size_t index);
+/* Breaks one link: both sides learn it. False when neither did. */
+bool network_reset(struct simulator *sim, size_t index);
 /* Open links from `node`'s point of view to `peer`. */
 size_t network_links(const struct simulator *sim, size_t node, size_t peer);
 

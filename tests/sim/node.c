@@ -6,7 +6,6 @@
 #include "tests/sim/simulator.h"
 
 #define WALL_START_MS UINT64_C(1760000000000) /* some day in 2025                */
-#define STOP_US 5000000     /* SIGTERM is done within this                       */
 
 static void *node_reallocate(void *context, void *block, size_t old_bytes, size_t new_bytes)
 {
@@ -153,6 +152,7 @@ void node_start(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
     self->incarnation++;
+    self->started_us = sim->now_us;
     self->is_serving = self->is_stopping = self->is_doomed = self->is_joining = false;
     self->idle_ticks = 0;
     self->busy_until_us = self->slow_until_us = 0;
@@ -283,7 +283,7 @@ void node_fetched(struct simulator *sim, const struct event *event)
             continue;
         if (count == FETCH_ROWS_MAX || bytes >= event->bytes_max)
             break;
-        if (item->first_seq > next && !disk->has_hole)
+        if (item->first_seq > next && disk->dropped >= disk->gap_end)
             simulator_fail(sim, "n%zu: I6: its store has a hole at %s %llu", event->node + 1,
                 simulator_label(sim, feed).text, (unsigned long long)next);
         next = item->last_seq + 1;

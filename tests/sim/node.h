@@ -11,6 +11,8 @@
 #include "tests/sim/registry.h"
 #include "tests/sim/workload.h"
 
+#define STOP_US 5000000     /* SIGTERM is done within this                       */
+
 struct node {
     uint8_t key[CRDT_KEY_BYTES];
     uint8_t secret[64];          /* of an Ed25519 key                           */
@@ -21,6 +23,7 @@ struct node {
     bool is_stopping;
     unsigned loss;               /* liveness.c: it never comes back; 0: it does */
     bool is_doomed;              /* crashes amid the outputs of its next step   */
+    enum fault doom;             /* and as what that counts                     */
     enum trap trap;              /* will be doomed when it comes there          */
     unsigned part_lies;          /* of parts of snapshots that it sends next    */
     bool is_joining;             /* the joined snapshot is durable, C lags behind it */
@@ -32,6 +35,7 @@ struct node {
     uint64_t drift_from_us;
     uint64_t busy_until_us;      /* its inputs wait                             */
     uint64_t slow_until_us;      /* each input keeps it busy for a while        */
+    uint64_t started_us;
     uint64_t monotonic_offset_us;
     struct disk disk;
     struct core_peer peers[NODE_COUNT_MAX];

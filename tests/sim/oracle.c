@@ -271,22 +271,23 @@ static void oracle_explain(struct simulator *sim, size_t node)
     free(search.is_found);
 }
 
-void oracle_compare(struct simulator *sim, size_t node, bool is_due)
+bool oracle_compare(struct simulator *sim, size_t node, bool is_due)
 {
     struct node *self = &sim->nodes[node];
     struct oracle *oracle = &self->oracle;
     if (crdt_open_records(core_document(self->core)) > 0 || !oracle_advance(sim, node))
-        return;
+        return false;
     bool is_long = oracle->count > ORACLE_LIVE_MAX;
     if (is_long && !is_due && sim->stats.steps - oracle->compared_step < ORACLE_LONG_STEPS)
-        return;
+        return true;
     oracle->compared_step = sim->stats.steps;
     sim->stats.oracles++;
     struct seen seen = { 0 };
     if (crdt_visit(core_document(self->core), crdt_root(), see_entry, &seen) != CRDT_OK)
-        return;
+        return true;
     if (seen.sum != oracle->sum || seen.count != oracle->count)
         oracle_explain(sim, node);
+    return true;
 }
 
 void oracle_reset(struct oracle *oracle)

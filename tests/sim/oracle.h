@@ -32,10 +32,10 @@ struct oracle {
     uint64_t compared_step; /* of the run: when a long history was last compared */
 };
 
-/* Compares S of a node with what its batches mean. Does nothing while a batch is
- * open or one that nobody has stored yet is applied. `is_due`: however long the
- * history, however lately it was compared. */
-void oracle_compare(struct simulator *sim, size_t node, bool is_due);
+/* Compares S of a node with what its batches mean. False, and nothing done, while a
+ * batch is open or one that nobody has stored yet is applied. `is_due`: however long
+ * the history, however lately it was compared. */
+bool oracle_compare(struct simulator *sim, size_t node, bool is_due);
 /* The operations of a known batch, read when they are first asked for; NULL after
  * a failure. */
 const struct records *oracle_records(

@@ -85,10 +85,10 @@ static bool reference_is_possible(struct simulator *sim, size_t node)
     return true;
 }
 
-void invariants_reference(struct simulator *sim, size_t node)
+bool invariants_reference(struct simulator *sim, size_t node)
 {
     if (!reference_is_possible(sim, node))
-        return;
+        return false;
     size_t count = 0;
     const struct known_batch **batches = reference_batches(sim, node, &count);
     struct crdt_options options;
@@ -105,4 +105,5 @@ void invariants_reference(struct simulator *sim, size_t node)
     }
     crdt_close(reference);
     free(batches);
+    return true;
 }

@@ -172,11 +172,12 @@ static bool simulator_is_void(const struct simulator *sim, const struct event *e
 
 static void simulator_stop_late(struct simulator *sim, const struct event *event)
 {
-    /* With a failing disk a stop cannot be clean: the operator kills it. */
+    /* With a failing disk a stop cannot be clean: the operator kills it; so one
+     * that stood still or was slow while it stopped. */
     struct node *node = &sim->nodes[event->node];
-    /* So it does with one that is too slow. */
-    bool is_slow = node->busy_until_us > 0 || node->slow_until_us > 0;
-    if (node->disk.failures == 0 && !node->disk.is_failing && !is_slow && !sim->options.is_quiet)
+    uint64_t since_us = sim->now_us - STOP_US;
+    bool is_slow = node->busy_until_us > since_us || node->slow_until_us > since_us;
+    if (!disk_has_failed_lately(sim, event->node) && !is_slow && !sim->options.is_quiet)
         simulator_fail(sim, "n%zu: SIGTERM took more than 5 s", event->node + 1);
     else
         node_crash(sim, event->node);
@@ -302,10 +303,13 @@ void simulator_play(struct simulator *sim)
     for (size_t i = 0; i < sim->node_count && !sim->is_broken; i++) {
         if (sim->nodes[i].core == NULL)
             continue;
-        oracle_compare(sim, i, true);
+        bool is_compared = oracle_compare(sim, i, true);
         if (!has_reference && !sim->is_broken)
-            invariants_reference(sim, i);
+            is_compared &= invariants_reference(sim, i);
         has_reference = true;
+        if (!is_compared && sim->is_calm && sim->nodes[i].loss == 0)
+            simulator_fail(sim, "n%zu: after calm its context has a batch that no disk has had",
+                i + 1);
     }
     if (!sim->is_broken && sim->options.mode != MODE_SAFETY)
         invariants_values(sim);

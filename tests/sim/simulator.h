@@ -102,8 +102,8 @@ struct simulator {
     bool has_flushall;          /* this run's clients say FLUSHALL              */
     bool has_long_counters;     /* and seldom remove one                            */
     bool is_calm;               /* clients have stopped                         */
-    bool is_model_exact;        /* no lying acknowledgements in this run        */
-    bool has_poison;            /* a member may be bad: alarms are right        */
+    bool is_model_exact;        /* no acknowledgement has lied so far           */
+    bool has_poison;            /* a member has been bad: alarms are right      */
     uint64_t skipped_us;        /* nothing ran for so long                      */
     bool is_broken;
     char violation[VIOLATION_BYTES];

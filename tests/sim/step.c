@@ -165,7 +165,7 @@ static void node_obey(struct simulator *sim, size_t node, const struct core_outp
         if (node_execute(sim, node, &outputs->items[i]))
             return;
     if (is_doomed && !sim->is_broken) {
-        sim->faults.counts[FAULT_CRASH]++;
+        sim->faults.counts[self->doom]++;
         node_crash(sim, node);
         node_restart_later(sim, node);
     }

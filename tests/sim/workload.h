@@ -30,7 +30,6 @@ struct outstanding {
     uint64_t seq;       /* of this origin up to here                            */
     bool has_written;
     bool is_always;
-    uint64_t failures;  /* of the disk when it was sent                         */
     char echo[ARGUMENT_BYTES]; /* exact bytes expected; empty: anything         */
 };
 
@@ -64,8 +63,8 @@ void workload_executed(struct simulator *sim, size_t node, const struct core_inp
 /* Bytes came for a client. */
 void workload_reply(
     struct simulator *sim, size_t node, uint64_t number, struct crdt_bytes bytes);
-/* A client hangs up; another takes its slot. */
-void workload_gone(struct simulator *sim, size_t node, size_t slot);
+/* A client hangs up; another takes its slot. False when it asked for nothing. */
+bool workload_gone(struct simulator *sim, size_t node, size_t slot);
 /* Own operations above `seq` of origin `from` are now of origin `to`. */
 void workload_move(struct node *node, size_t from, uint64_t seq, size_t to);
 /* Draws a random command and what it means. */
