@@ -90,12 +90,22 @@ enum crdt_status peer_sent(struct peer *peer, const struct crdt_origin *origin, 
 enum crdt_status peer_has(
     struct peer *peer, const struct crdt_origin *origin, uint64_t seq, uint64_t now_us)
 {
-    if (seq <= vector_get(&peer->said, origin))
+    uint64_t said = vector_get(&peer->said, origin);
+    /* More origins than there can be are not kept: some of them are not true. */
+    if (seq <= said || (said == 0 && peer->said.count >= CRDT_ORIGINS_MAX))
         return CRDT_OK;
     enum crdt_status status = vector_set(&peer->advanced_us, origin, now_us);
     if (status != CRDT_OK)
         return status;
     return vector_set(&peer->said, origin, seq);
+}
+
+void peer_forget_unsaid(struct peer *peer)
+{
+    vector_drop_zeros(&peer->said);
+    vector_retain(&peer->advanced_us, &peer->said);
+    vector_retain(&peer->lacked, &peer->said);
+    vector_retain(&peer->lacked_us, &peer->said);
 }
 
 uint64_t peer_probe(struct peer *peer, uint64_t now_us)

@@ -311,11 +311,44 @@ static bool read_claims(struct core *core, struct peer *peer, struct crdt_bytes 
     return false;
 }
 
+/* How many more origins are noted of which nobody has shown anything. Those under this
+ * node's key are counted apart: they tell what it has lost (invariant I1), and claims
+ * about others must not crowd them out. */
+struct claims_room {
+    size_t of_self;
+    size_t of_others;
+};
+
+static size_t *room_for(
+    struct claims_room *room, const struct core *core, const struct crdt_origin *origin)
+{
+    bool is_self = memcmp(origin->key, core->options.key, CRDT_KEY_BYTES) == 0;
+    return is_self ? &room->of_self : &room->of_others;
+}
+
+static struct claims_room claims_room(const struct core *core, const struct peer *peer)
+{
+    struct claims_room room = {CLAIMS_UNKNOWN_MAX, CLAIMS_UNKNOWN_MAX};
+    for (size_t index = 0; index < peer->said.count; index++) {
+        const struct crdt_origin *origin = &peer->said.items[index].origin;
+        size_t *left = room_for(&room, core, origin);
+        *left -= *left > 0 && crdt_applied(core->document, origin) == 0;
+    }
+    return room;
+}
+
 /* Remembers what the peer has; true when memory sufficed. */
 static bool take_claims_of(struct core *core, struct peer *peer)
 {
+    struct claims_room room = claims_room(core, peer);
     for (size_t index = 0; index < core->claims.count; index++) {
         const struct crdt_dot *dot = &core->claims.items[index];
+        size_t *left = room_for(&room, core, &dot->origin);
+        bool is_new = vector_get(&peer->said, &dot->origin) == 0
+            && crdt_applied(core->document, &dot->origin) == 0;
+        if (is_new && *left == 0)
+            continue;
+        *left -= is_new;
         if (peer_has(peer, &dot->origin, dot->seq, core->now_us) != CRDT_OK) {
             core_refuse(core, REFUSED_MEMORY, peer);
             return false;
@@ -335,6 +368,7 @@ static void take_back_claims_of(const struct core *core, struct peer *peer)
         if (claim < said->seq)
             said->seq = claim;
     }
+    peer_forget_unsaid(peer);
 }
 
 static void take_summary(struct core *core, struct peer *peer, const struct message_summary *word)

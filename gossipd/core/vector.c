@@ -87,6 +87,30 @@ void vector_update(struct vector *vector, const struct crdt_origin *origin, uint
     vector->items[index].seq = number;
 }
 
+void vector_drop_zeros(struct vector *vector)
+{
+    size_t kept = 0;
+    for (size_t index = 0; index < vector->count; index++) {
+        if (vector->items[index].seq > 0)
+            vector->items[kept++] = vector->items[index];
+    }
+    vector->count = kept;
+}
+
+void vector_retain(struct vector *vector, const struct vector *by)
+{
+    size_t kept = 0;
+    size_t at = 0;
+    for (size_t index = 0; index < vector->count; index++) {
+        const struct crdt_origin *origin = &vector->items[index].origin;
+        while (at < by->count && crdt_origin_compare(&by->items[at].origin, origin) < 0)
+            at++;
+        if (at < by->count && crdt_origin_compare(&by->items[at].origin, origin) == 0)
+            vector->items[kept++] = vector->items[index];
+    }
+    vector->count = kept;
+}
+
 enum crdt_status vector_read(struct vector *vector, struct crdt_bytes summary)
 {
     /* An origin takes more than two bytes, so this asks for no more memory than

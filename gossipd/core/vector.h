@@ -26,6 +26,10 @@ CRDT_MUST_CHECK enum crdt_status vector_set(
 /* Sets the number of an origin that is there already. */
 void vector_update(struct vector *vector, const struct crdt_origin *origin, uint64_t number);
 
+/* Forgets origins whose number is 0, or that `by` does not have. O(n). */
+void vector_drop_zeros(struct vector *vector);
+void vector_retain(struct vector *vector, const struct vector *by);
+
 /* Replaces the content by that of a summary. MALFORMED, LIMIT or NOMEM leave it
  * as it was. */
 CRDT_MUST_CHECK enum crdt_status vector_read(struct vector *vector, struct crdt_bytes summary);
