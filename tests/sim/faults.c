@@ -10,6 +10,7 @@ static const char *const fault_texts[] = {
 #undef FAULT_TEXT
 };
 
+#define LATE_WORD_US_MAX 1500000 /* with dials and a stall, a start hears of itself in 2 s */
 #define FLOOD_MESSAGES_MIN 10
 #define FLOOD_MESSAGES_MAX 1000
 #define YEAR_MS INT64_C(31536000000)
@@ -224,7 +225,8 @@ bool faults_is_amnesia_safe(struct simulator *sim, size_t node)
 {
     const struct network *network = &sim->network;
     bool is_safe = network->loss + network->bulk_loss + network->reordering + network->delay
-            + network->corruption == 0;
+                + network->corruption == 0
+        && !network_has_dead_link(network, node);
     for (size_t i = 0; i < sim->node_count; i++) {
         is_safe = is_safe && sim->nodes[i].core != NULL && !sim->nodes[i].is_stopping
             && !sim->nodes[i].is_doomed && !network->is_cut[i][node]
@@ -239,12 +241,27 @@ bool faults_is_amnesia_safe(struct simulator *sim, size_t node)
     return is_safe;
 }
 
+void faults_delay_word(struct simulator *sim, size_t node)
+{
+    bool is_slow = false;
+    for (size_t i = 0; i < sim->node_count; i++)
+        is_slow |= i != node && sim->nodes[i].slow_until_us > sim->now_us;
+    sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;
+    if (is_slow || !simulator_chance(sim, 2))
+        return;
+    uint64_t until_us = simulator_after(sim, 0, LATE_WORD_US_MAX);
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (i != node && sim->nodes[i].busy_until_us < until_us)
+            sim->nodes[i].busy_until_us = until_us;
+    sim->faults.counts[FAULT_LATE_WORD]++;
+}
+
 static bool faults_amnesia(struct simulator *sim, size_t node, size_t lost_max)
 {
     if (!faults_is_amnesia_safe(sim, node) || !faults_restore(sim, node, false, lost_max))
         return false;
     node_start(sim, node);
-    sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;
+    faults_delay_word(sim, node);
     return true;
 }
 
@@ -384,7 +401,11 @@ static bool faults_apply(struct simulator *sim, enum fault fault, size_t node, s
     case FAULT_DUPLICATION:
     case FAULT_REORDERING:
     case FAULT_DELAY:
-    case FAULT_CORRUPTION: break; /* these happen to messages: network.c */
+    case FAULT_CORRUPTION:
+    case FAULT_DEAD_LINK: break; /* these happen to messages: network.c */
+    case FAULT_LATE_WORD: break; /* with amnesia */
+    case FAULT_THIN:
+    case FAULT_SLOW_FOR_GOOD: break; /* to the end of a run: liveness.c */
     }
     return false;
 }
@@ -426,7 +447,9 @@ void faults_end(struct simulator *sim)
         sim->nodes[i].is_doomed = false;
         sim->nodes[i].trap = TRAP_NONE;
         sim->nodes[i].part_lies = 0;
-        if (sim->nodes[i].core == NULL && sim->nodes[i].loss == 0 && !sim->is_broken)
+        if (sim->nodes[i].core == NULL && sim->nodes[i].loss == 0 && !sim->is_broken) {
+            mischief_return(sim, i);
             node_start(sim, i);
+        }
     }
 }

@@ -60,7 +60,11 @@ struct simulator;
     X(FAULT_DUPLICATION, "duplicate")                                         \
     X(FAULT_REORDERING, "reorder")                                            \
     X(FAULT_DELAY, "delay")                                                   \
-    X(FAULT_CORRUPTION, "corrupt")
+    X(FAULT_CORRUPTION, "corrupt")                                            \
+    X(FAULT_DEAD_LINK, "dead-link")                                           \
+    X(FAULT_LATE_WORD, "late-word")                                           \
+    X(FAULT_THIN, "thin-mesh")                                                \
+    X(FAULT_SLOW_FOR_GOOD, "slow-for-good")
 
 enum fault {
 #define FAULT_ENUM(name, text) name,
@@ -80,8 +84,8 @@ enum trap {
     TRAP_DROP_DURABLE,
 };
 
-#define FAULT_LAST_DRAWN FAULT_FLOOD /* those above happen to messages            */
-#define FAULT_COUNT (FAULT_CORRUPTION + 1)
+#define FAULT_LAST_DRAWN FAULT_FLOOD /* those above happen to messages, beside others, or last */
+#define FAULT_COUNT (FAULT_SLOW_FOR_GOOD + 1)
 
 struct faults {
     unsigned weights[FAULT_COUNT]; /* of the kinds that happen at a moment       */
@@ -108,6 +112,9 @@ void faults_forget(struct simulator *sim, size_t node, bool counts_self);
 bool faults_is_amnesia_safe(struct simulator *sim, size_t node);
 /* Has cuts of the network beyond `before`, where both ends run? */
 bool faults_has_new_cut(const struct simulator *sim, const struct network *before);
+/* Nobody says for a while what it knows of a node that has forgotten, nor does
+ * anything else happen. */
+void faults_delay_word(struct simulator *sim, size_t node);
 /* Ends all of them: mends disks, heals cuts, restarts nodes. */
 void faults_end(struct simulator *sim);
 

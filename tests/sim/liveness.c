@@ -2,7 +2,11 @@
 
 #include "tests/sim/simulator.h"
 
+/* Of one input: thousands of batches, of some inputs each, come in within the rounds. */
+#define SLOW_FOR_GOOD_US_MAX 3000
+
 enum loss { LOSS_NONE, LOSS_DEAD, LOSS_CUT, LOSS_DISK };
+enum shape { SHAPE_STAR, SHAPE_RING, SHAPE_ROW, SHAPE_COUNT };
 
 /* What a lost member has promised holds as far as somebody else has it; likewise
  * what it alone kept for one that runs on an older store. */
@@ -49,6 +53,45 @@ void liveness_keep(struct simulator *sim)
         for (size_t j = 0; j < sim->node_count && sim->nodes[i].loss == LOSS_CUT; j++)
             sim->network.is_cut[i][j] = sim->network.is_cut[j][i] = true;
     }
+}
+
+/* Is there a link between the a-th and the b-th of the members that are left? */
+static bool has_link(enum shape shape, size_t a, size_t b, size_t count)
+{
+    size_t apart = b - a;
+    switch (shape) {
+    case SHAPE_STAR: return a == 0;
+    case SHAPE_RING: return apart == 1 || apart == count - 1;
+    case SHAPE_ROW: return apart == 1;
+    case SHAPE_COUNT: break;
+    }
+    return true;
+}
+
+void liveness_thin(struct simulator *sim)
+{
+    size_t left[NODE_COUNT_MAX], count = 0;
+    size_t first = simulator_random(sim, sim->node_count);
+    for (size_t i = 0; i < sim->node_count; i++) {
+        size_t node = (first + i) % sim->node_count;
+        if (sim->nodes[node].loss == LOSS_NONE)
+            left[count++] = node;
+    }
+    if (simulator_chance(sim, 3)) {
+        struct node *slow = &sim->nodes[left[simulator_random(sim, count)]];
+        slow->input_us = 200 + simulator_random(sim, SLOW_FOR_GOOD_US_MAX);
+        sim->faults.counts[FAULT_SLOW_FOR_GOOD]++;
+    }
+    if (count < 3 || simulator_chance(sim, 3))
+        return;
+    enum shape shape = (enum shape)simulator_random(sim, SHAPE_COUNT);
+    simulator_trace(sim, "THIN %d from n%zu", (int)shape, left[0] + 1);
+    const struct network before = sim->network;
+    for (size_t a = 0; a < count; a++)
+        for (size_t b = a + 1; b < count; b++)
+            sim->network.is_cut[left[a]][left[b]] = sim->network.is_cut[left[b]][left[a]]
+                = !has_link(shape, a, b, count);
+    sim->faults.counts[FAULT_THIN] += faults_has_new_cut(sim, &before);
 }
 
 void liveness_converge(struct simulator *sim)

@@ -12,6 +12,9 @@ struct simulator;
 void liveness_lose(struct simulator *sim);
 /* What of that is not undone when the other faults end. */
 void liveness_keep(struct simulator *sim);
+/* Leaves the other members a star, a ring or a row of links for good, or makes one of
+ * them slow for good, or neither, or both. */
+void liveness_thin(struct simulator *sim);
 /* Fails the run unless all other members become equal in time, and stay so. */
 void liveness_converge(struct simulator *sim);
 

@@ -86,8 +86,10 @@ bool mischief_defer(struct simulator *sim, struct event *event)
         return false;
     struct node *self = &sim->nodes[event->node];
     if (sim->now_us >= self->busy_until_us) {
-        if (sim->now_us < self->slow_until_us && !sim->is_calm)
-            self->busy_until_us = simulator_after(sim, 100, SLOW_INPUT_US);
+        bool is_slow = sim->now_us < self->slow_until_us && !sim->is_calm;
+        uint64_t input_us = is_slow ? SLOW_INPUT_US : self->input_us;
+        if (input_us > 0)
+            self->busy_until_us = simulator_after(sim, 100, input_us);
         return false;
     }
     event->at_us = self->busy_until_us;
@@ -151,21 +153,55 @@ static bool mischief_hole(struct simulator *sim, size_t node)
     disk->gap_end = disk->count;
     node_start(sim, node);
     if (is_own)
-        sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;
+        faults_delay_word(sim, node);
     return true;
 }
 
-/* A member is away for so long that the others may have dropped what it lacks. */
+/* The others have dropped what the member lacks: batches will not do. */
+static bool mischief_is_below_floor(const struct simulator *sim, size_t node)
+{
+    for (size_t i = 0; i < sim->node_count; i++)
+        for (size_t j = 0; j < sim->registry.origin_count; j++) {
+            const struct disk *disk = &sim->nodes[node].disk;
+            if (i != node && sim->nodes[i].core != NULL
+                && sim->nodes[i].disk.floor.seq[j] > disk_seq(disk, j, disk->durable))
+                return true;
+        }
+    return false;
+}
+
+bool mischief_stays_away(struct simulator *sim, const struct event *event)
+{
+    const struct node *self = &sim->nodes[event->node];
+    if (sim->now_us >= self->away_until_us || mischief_is_below_floor(sim, event->node))
+        return false;
+    struct event later = *event;
+    later.at_us = simulator_after(sim, 100000, 500000);
+    agenda_add(&sim->agenda, later);
+    return true;
+}
+
+void mischief_return(struct simulator *sim, size_t node)
+{
+    struct node *self = &sim->nodes[node];
+    if (self->away_until_us > 0)
+        sim->faults.counts[FAULT_LEAVE] += mischief_is_below_floor(sim, node);
+    self->away_until_us = 0;
+}
+
+/* A member is away until the others have dropped what it lacks, or until it is time;
+ * only the first counts. */
 static bool mischief_leave(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
     if (self->core == NULL || self->is_stopping)
         return false;
     node_crash(sim, node);
+    self->away_until_us = simulator_after(sim, 1000000, ABSENCE_US_MAX);
     agenda_add(&sim->agenda, (struct event){ .kind = EVENT_RESTART, .node = node,
-        .at_us = simulator_after(sim, 1000000, ABSENCE_US_MAX),
+        .at_us = simulator_after(sim, 100000, 1000000),
         .incarnation = self->incarnation });
-    return true;
+    return false;
 }
 
 /* Power is off everywhere for a year; one member comes back last. Nothing runs,
@@ -179,6 +215,7 @@ static bool mischief_absence(struct simulator *sim, size_t node)
         node_crash(sim, i);
         /* Who was down already would come back in the midst of the year. */
         sim->nodes[i].incarnation++;
+        sim->nodes[i].away_until_us = 0;
     }
     sim->skipped_us = YEAR_US;
     for (size_t i = 0; i < sim->node_count; i++)

@@ -14,6 +14,10 @@ struct simulator;
 
 /* Lets a fault of this room happen. False when it could not. */
 bool mischief_apply(struct simulator *sim, enum fault fault, size_t node, size_t other);
+/* EVENT_RESTART: true when the member is still away; it has been put off. */
+bool mischief_stays_away(struct simulator *sim, const struct event *event);
+/* The member is back from that. */
+void mischief_return(struct simulator *sim, size_t node);
 /* EVENT_FLAP: a link that flaps goes up or down. */
 void mischief_flap(struct simulator *sim, const struct event *event);
 /* True when the node is too slow for its event now: it has been put off. */

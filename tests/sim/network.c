@@ -89,7 +89,12 @@ void network_dialled(struct simulator *sim, const struct event *event)
     agenda_add(&sim->agenda, (struct event){ .kind = EVENT_UP, .at_us = arrives, .node = node,
         .incarnation = event->incarnation, .link = network->id, .side = 0 });
     struct link link = network->links[network->count - 1];
-    network_tell_up(sim, &link, 1);
+    if (sim->now_us >= sim->nodes[target].busy_until_us)
+        network_tell_up(sim, &link, 1);
+    else
+        agenda_add(&sim->agenda, (struct event){ .kind = EVENT_UP,
+            .at_us = sim->nodes[target].busy_until_us, .node = target,
+            .incarnation = sim->nodes[target].incarnation, .link = network->id, .side = 1 });
 }
 
 void network_dial_failed(struct simulator *sim, const struct event *event)
@@ -124,7 +129,7 @@ static void network_sweep(struct network *network)
 static bool network_tell_down(struct simulator *sim, struct link *link, size_t side)
 {
     size_t from = link->nodes[1 - side], to = link->nodes[side];
-    if (!link->is_open[side] || sim->network.is_cut[from][to])
+    if (!link->is_open[side] || link->is_dead || sim->network.is_cut[from][to])
         return false;
     uint64_t at = simulator_after(sim, 200, 2000);
     if (at < link->arrives_us[side])
@@ -230,7 +235,12 @@ void network_send(struct simulator *sim, size_t node, const struct core_output *
         output->bytes.size);
     invariants_send(sim, node, output->bytes);
     invariants_offered(sim, node, output->bytes);
-    if (network->is_cut[node][to])
+    if (network->is_cut[node][to] && !link->is_judged) {
+        link->is_judged = true;
+        link->is_dead = simulator_chance(sim, 2);
+        sim->faults.counts[FAULT_DEAD_LINK] += link->is_dead;
+    }
+    if (network->is_cut[node][to] || link->is_dead)
         return;
     /* The other end is gone and could not say so: the first message finds out. */
     if (!link->is_open[1 - side]) {
@@ -255,7 +265,8 @@ bool network_inject(struct simulator *sim, size_t node, size_t other, struct crd
         for (size_t side = 0; side < 2; side++) {
             struct link *link = &sim->network.links[i];
             if (link->nodes[side] != node || link->nodes[1 - side] != other
-                || !link->is_open[0] || !link->is_open[1] || sim->network.is_cut[node][other])
+                || !link->is_open[0] || !link->is_open[1] || link->is_dead
+                || sim->network.is_cut[node][other])
                 continue;
             network_post(sim, link, 1 - side, bytes);
             return true;
@@ -278,6 +289,16 @@ void network_frame(struct simulator *sim, const struct event *event)
         .link = link->numbers[event->side],
         .bytes = { event->bytes, event->size } };
     node_step(sim, event->node, &input);
+}
+
+bool network_has_dead_link(const struct network *network, size_t node)
+{
+    for (size_t i = 0; i < network->count; i++) {
+        const struct link *link = &network->links[i];
+        if (link->is_dead && (link->nodes[0] == node || link->nodes[1] == node))
+            return true;
+    }
+    return false;
 }
 
 size_t network_links(const struct simulator *sim, size_t node, size_t peer)

@@ -1,5 +1,7 @@
 /* Links between nodes: in order and reliable like TCP unless a fault says
- * otherwise. A cut swallows what is sent and tells nobody, as a real one does. */
+ * otherwise. A cut swallows what is sent and tells nobody, as a real one does; every
+ * second link that has swallowed something stays dead when the cut is healed, until
+ * both cores have closed it. */
 #ifndef TESTS_SIM_NETWORK_H
 #define TESTS_SIM_NETWORK_H
 
@@ -15,6 +17,8 @@ struct link {
     size_t nodes[2];
     uint64_t numbers[2];     /* what each node's core calls it                  */
     bool is_open[2];
+    bool is_judged;          /* it has swallowed something while it was cut      */
+    bool is_dead;            /* and passes nothing any more: nobody tells either */
     uint64_t arrives_us[2];  /* when the newest message to that side arrives    */
 };
 
@@ -39,6 +43,8 @@ void network_send(struct simulator *sim, size_t node, const struct core_output *
 void network_crash(struct simulator *sim, size_t node);
 /* Breaks one link: both sides learn it. False when neither did. */
 bool network_reset(struct simulator *sim, size_t index);
+/* An open link of the node is dead. */
+bool network_has_dead_link(const struct network *network, size_t node);
 /* Open links from `node`'s point of view to `peer`. */
 size_t network_links(const struct simulator *sim, size_t node, size_t peer);
 

@@ -35,6 +35,8 @@ struct node {
     uint64_t drift_from_us;
     uint64_t busy_until_us;      /* its inputs wait                             */
     uint64_t slow_until_us;      /* each input keeps it busy for a while        */
+    uint64_t input_us;           /* likewise, for good; 0: not                   */
+    uint64_t away_until_us;      /* it is absent, at most so long                */
     uint64_t started_us;
     uint64_t monotonic_offset_us;
     struct disk disk;

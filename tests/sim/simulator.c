@@ -184,6 +184,14 @@ static void simulator_stop_late(struct simulator *sim, const struct event *event
     node_restart_later(sim, event->node);
 }
 
+static void simulator_restart(struct simulator *sim, const struct event *event)
+{
+    if (mischief_stays_away(sim, event))
+        return;
+    mischief_return(sim, event->node);
+    node_start(sim, event->node);
+}
+
 static void simulator_dispatch(struct simulator *sim, struct event *event)
 {
     switch (event->kind) {
@@ -203,7 +211,7 @@ static void simulator_dispatch(struct simulator *sim, struct event *event)
     case EVENT_STAGED: disk_staged(sim, event); break;
     case EVENT_VERIFIED: node_verified(sim, event); break;
     case EVENT_THINK: workload_think(sim, event->node, event->number); break;
-    case EVENT_RESTART: node_start(sim, event->node); break;
+    case EVENT_RESTART: simulator_restart(sim, event); break;
     case EVENT_STOP_LATE: simulator_stop_late(sim, event); break;
     case EVENT_FAULT: faults_happen(sim); break;
     case EVENT_FLAP: mischief_flap(sim, event); break;
@@ -288,6 +296,8 @@ static void simulator_calm(struct simulator *sim)
         liveness_lose(sim);
     faults_end(sim);
     liveness_keep(sim);
+    if (has_losses || simulator_chance(sim, 4))
+        liveness_thin(sim);
     if (!sim->is_broken)
         liveness_converge(sim);
     if (!sim->is_broken)
