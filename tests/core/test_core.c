@@ -49,6 +49,49 @@ START_TEST(in_always_a_reply_waits_until_its_batch_is_stored)
 }
 END_TEST
 
+START_TEST(bytes_that_are_no_command_are_refused_behind_the_replies_that_wait)
+{
+    begin(1, CORE_ALWAYS);
+    pump.nodes[0].is_store_held = true;
+    pump_command(&pump, 0, "SET k v");
+    const struct core_input garbage = {
+        .kind = CORE_COMMAND, .client = 7, .reason = "Protocol error: test"};
+    pump_step(&pump, 0, &garbage);
+    pump_command(&pump, 0, "SET k w");
+    pump_run(&pump, 100000);
+    ck_assert_str_eq(pump_replies(&pump, 0), "");
+    ck_assert_uint_eq(pump.nodes[0].closed_clients, 0);
+    pump_store(&pump, 0);
+    pump_run(&pump, 1000);
+    ck_assert_str_eq(pump_replies(&pump, 0), "+OK\r\n-ERR Protocol error: test\r\n");
+    ck_assert_uint_eq(pump.nodes[0].closed_clients, 1);
+    end();
+}
+END_TEST
+
+START_TEST(a_store_that_lacks_what_was_dropped_is_not_served_and_takes_no_link)
+{
+    begin(2, CORE_ALWAYS);
+    pump_ask(&pump, 0, "SET k v");
+    struct pump_node *node = &pump.nodes[0];
+    struct crdt_origin self = crdt_self(core_document(node->core));
+    node->floor[0] = (struct crdt_dot){.origin = self, .seq = 1000};
+    node->floor_count = 1;
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_run(&pump, 3000000);
+    ck_assert_uint_eq(node->events[CORE_EVENT_UNUSABLE], 1);
+    ck_assert_uint_eq(node->events[CORE_EVENT_SERVING], 0);
+    size_t closed = node->closed_links;
+    struct core_input risen = {.kind = CORE_LINK_UP, .link = 900};
+    memcpy(risen.key, pump.nodes[1].options.key, sizeof risen.key);
+    pump_step(&pump, 0, &risen);
+    ck_assert_uint_eq(node->closed_links, closed + 1);
+    ck_assert_uint_eq(node->newest_closed_link, 900);
+    ck_assert_uint_eq(node->events[CORE_EVENT_MEMBER_UP], 0);
+    end();
+}
+END_TEST
+
 START_TEST(many_commands_share_one_store)
 {
     begin(1, CORE_ALWAYS);
@@ -382,6 +425,8 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_single_node_serves_at_once);
     tcase_add_test(tests, in_always_a_reply_waits_until_its_batch_is_stored);
+    tcase_add_test(tests, bytes_that_are_no_command_are_refused_behind_the_replies_that_wait);
+    tcase_add_test(tests, a_store_that_lacks_what_was_dropped_is_not_served_and_takes_no_link);
     tcase_add_test(tests, many_commands_share_one_store);
     tcase_add_test(tests, a_batch_that_folds_does_not_stay_open);
     tcase_add_test(tests, in_always_nothing_is_sent_before_it_is_durable);

@@ -151,6 +151,7 @@ START_TEST(a_bad_line_is_named_with_file_line_and_what_was_expected)
     expect_bad("history = 999999999999999999999d\n", "gossipd.conf:1: ", "36500d");
     expect_bad("log-budget = all\n", "gossipd.conf:1: ", "512mb");
     expect_bad("unacked-log = -1\n", "gossipd.conf:1: ", "256mb");
+    expect_bad("bind = \"\"\n", "gossipd.conf:1: ", "expected an address");
     expect_bad("port = \n", "gossipd.conf:", "");
     expect_bad("peer x {\n", "gossipd.conf:", "");
 }
@@ -181,12 +182,15 @@ END_TEST
 START_TEST(a_bad_flag_is_named)
 {
     static const char *const cases[][2] = {
-        {"--prot", "7"}, {"--port", "x"}, {"port", "7"}, {"--port", NULL}, {"-c", "/none/there"}};
+        {"--prot", "7"}, {"--port", "x"}, {"port", "7"}, {"--port", NULL}, {"-c", "/none/there"},
+        {"-c", "/tmp"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t count = cases[i][1] != NULL ? 2 : 1;
         ck_assert_int_eq(read_all(NULL, cases[i], count), CONFIG_BAD);
         config_close(&config);
-        const char *named = i == 4 ? "/none/there" : cases[i][0];
+        const char *named = i == 4 ? "/none/there"
+            : i == 5                   ? "/tmp: it is a directory"
+                                       : cases[i][0];
         ck_assert_msg(strstr(failure.text, named) != NULL, "%s", failure.text);
     }
 }
