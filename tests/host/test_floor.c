@@ -335,7 +335,8 @@ START_TEST(a_store_of_the_version_before_opens_and_forgets_its_snapshot)
         "DROP TABLE snapshot; DROP TABLE snapshot_part; DROP TABLE floor; DROP TABLE stage;"
         "CREATE TABLE snapshot (id INTEGER PRIMARY KEY AUTOINCREMENT, number INTEGER NOT NULL, "
         "place INTEGER NOT NULL, bytes INTEGER);"
-        "CREATE TABLE snapshot_part (id INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB);"
+        "CREATE TABLE snapshot_part (id INTEGER NOT NULL, part INTEGER NOT NULL, "
+        "bytes BLOB NOT NULL);"
         "CREATE INDEX snapshot_part_order ON snapshot_part (id, part);"
         "INSERT INTO snapshot VALUES (1, 1, 1, 3); INSERT INTO snapshot_part VALUES (1, 0, 'abc')",
         NULL, NULL, NULL), SQLITE_OK);

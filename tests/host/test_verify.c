@@ -85,6 +85,52 @@ START_TEST(verify_sees_a_whole_log_that_makes_another_snapshot)
 }
 END_TEST
 
+static void expect_foreign(const char *sql, const char *name)
+{
+    struct verify_report report;
+    struct database_facts facts;
+    put_some(10);
+    ck_assert_int_eq(
+        sqlite3_exec(database_handle(database), sql, NULL, NULL, NULL), SQLITE_OK);
+    database_close(database);
+    database = NULL;
+    ck_assert_int_eq(verify_store(support_path("store.db"), NULL, NULL, &report, NULL, &failure),
+        VERIFY_BROKEN);
+    ck_assert_msg(strstr(failure.text, name) != NULL, "%s", failure.text);
+    ck_assert(!database_open(support_path("store.db"), SUPPORT_VFS, feeds_cluster_id,
+        here.identity.key, &database, &facts, &failure));
+    ck_assert_msg(strstr(failure.text, name) != NULL, "%s", failure.text);
+}
+
+START_TEST(a_store_with_anything_but_our_tables_is_refused)
+{
+    static const char *const foreign[][2] = {
+        {"CREATE TRIGGER t AFTER INSERT ON batch BEGIN DELETE FROM batch; END", "trigger \"t\""},
+        {"CREATE VIEW v AS SELECT * FROM batch", "view \"v\""},
+        {"CREATE TABLE more (a)", "table \"more\""},
+        {"CREATE UNIQUE INDEX i ON batch (place)", "index \"i\""},
+        {"DROP TABLE evidence; CREATE TABLE evidence (key CHECK (key != 1))",
+            "table \"evidence\""},
+    };
+    expect_foreign(foreign[_i][0], foreign[_i][1]);
+}
+END_TEST
+
+START_TEST(a_store_that_was_analyzed_is_not_foreign)
+{
+    struct verify_report report;
+    put_some(10);
+    ck_assert_int_eq(
+        sqlite3_exec(database_handle(database), "ANALYZE", NULL, NULL, NULL), SQLITE_OK);
+    database_close(database);
+    database = open_store("store.db");
+    database_close(database);
+    database = NULL;
+    ck_assert_int_eq(verify_store(support_path("store.db"), NULL, NULL, &report, NULL, &failure),
+        VERIFY_WHOLE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("verify");
@@ -97,6 +143,8 @@ int main(void)
     tcase_add_test(tests, verify_sees_a_floor_above_the_snapshot);
     tcase_add_test(tests, verify_sees_a_damaged_snapshot);
     tcase_add_test(tests, verify_sees_a_whole_log_that_makes_another_snapshot);
+    tcase_add_loop_test(tests, a_store_with_anything_but_our_tables_is_refused, 0, 5);
+    tcase_add_test(tests, a_store_that_was_analyzed_is_not_foreign);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

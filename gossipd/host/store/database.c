@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "gossipd/host/store/database_evidence.h"
+#include "gossipd/host/store/database_facts.h"
 #include "gossipd/host/store/database_floor.h"
 #include "gossipd/host/store/database_mark.h"
+#include "gossipd/host/store/database_schema.h"
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/database_stage.h"
 #include "gossipd/host/directory.h"
@@ -33,13 +35,7 @@ static const char *const statements_sql[STATEMENT_COUNT] = {
         "SELECT bytes, signature FROM batch WHERE place > ?1 ORDER BY place",
 };
 
-static const char schema_sql[] =
-    "CREATE TABLE batch (place INTEGER PRIMARY KEY, key BLOB NOT NULL, "
-    "generation INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, "
-    "previous BLOB NOT NULL, head BLOB NOT NULL, bytes BLOB NOT NULL, "
-    "signature BLOB NOT NULL, applied_ms INTEGER NOT NULL);"
-    "CREATE INDEX batch_feed ON batch (key, generation, first);"
-    "CREATE TABLE mark (name TEXT PRIMARY KEY, value) WITHOUT ROWID;";
+static const char schema_sql[] = SCHEMA_BATCH ";" SCHEMA_BATCH_FEED ";" SCHEMA_MARK;
 
 struct database {
     sqlite3 *handle;
@@ -145,10 +141,14 @@ static int count_pages(void *context, sqlite3 *handle, const char *name, int pag
     return SQLITE_OK;
 }
 
-/* Opens the file and brings its schema to this version; `ret_is_new`: there was
- * none. */
-static bool open_schema(struct database *database, const char *path, const char *vfs,
-    bool *ret_is_new, struct failure *failure)
+static bool say_unreadable(struct database *database, const char *path, struct failure *failure)
+{
+    return failure_say(failure, "cannot read the store %s: %s", path,
+        database->handle != NULL ? sqlite3_errmsg(database->handle) : "out of memory");
+}
+
+static bool open_file(
+    struct database *database, const char *path, const char *vfs, struct failure *failure)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_PRIVATECACHE;
     int code = sqlite3_open_v2(
@@ -165,21 +165,43 @@ static bool open_schema(struct database *database, const char *path, const char 
     /* EXTRA while the mode changes: it syncs the directory behind the deletion of
      * the rollback journal, which could otherwise be back after a power loss and
      * empty the store. */
-    if (!run(database, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; "
-                       "PRAGMA synchronous = FULL; PRAGMA secure_delete = 0; "
-                       "PRAGMA journal_size_limit = 67108864")) {
-        return failure_say(failure, "cannot read the store %s: %s", path,
-            sqlite3_errmsg(database->handle));
+    return run(database, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; "
+                         "PRAGMA synchronous = FULL; PRAGMA secure_delete = 0; "
+                         "PRAGMA journal_size_limit = 67108864") ||
+        say_unreadable(database, path, failure);
+}
+
+/* Looks whether this is a store that this gossipd knows, before anything in it is
+ * touched. */
+static bool check_schema(struct database *database, const char *path, int64_t *ret_version,
+    struct failure *failure)
+{
+    struct failure what = {{0}};
+    if (!sql_number(sql_prepare(database->handle, "PRAGMA user_version"), ret_version)) {
+        return say_unreadable(database, path, failure);
     }
-    int64_t version = 0;
-    if (!sql_number(sql_prepare(database->handle, "PRAGMA user_version"), &version)) {
-        return failure_say(failure, "cannot read the store %s: %s", path,
-            sqlite3_errmsg(database->handle));
-    }
-    if (version > DATABASE_VERSION) {
+    if (*ret_version > DATABASE_VERSION) {
         return failure_say(failure, "the store %s has schema version %" PRId64 ", this gossipd "
-            "knows versions up to %d: use the newer gossipd that wrote it", path, version,
+            "knows versions up to %d: use the newer gossipd that wrote it", path, *ret_version,
             DATABASE_VERSION);
+    }
+    switch (database_schema_check(database->handle, &what)) {
+    case SQL_FOUND: return true;
+    case SQL_FAILED: return failure_say(failure, "the store %s: %s", path, what.text);
+    case SQL_ABSENT: break;
+    }
+    return failure_say(failure, "the store %s is not as gossipd left it: %s; find out who changed "
+        "it, then drop that with `sqlite3` if it is harmless, or restore a backup", path,
+        what.text);
+}
+
+/* Brings the schema to this version; `ret_is_new`: there was none. */
+static bool open_schema(
+    struct database *database, const char *path, bool *ret_is_new, struct failure *failure)
+{
+    int64_t version = 0;
+    if (!check_schema(database, path, &version, failure)) {
+        return false;
     }
     *ret_is_new = version <= 0;
     if (*ret_is_new && !(run(database, "BEGIN IMMEDIATE") && run(database, schema_sql) &&
@@ -191,84 +213,7 @@ static bool open_schema(struct database *database, const char *path, const char 
                database_floor_open(database->handle) && database_stage_open(database->handle) &&
                database_evidence_open(database->handle) && prepare(database) &&
                count_log(database)) ||
-        say_sqlite(database, "the store has an unknown schema", failure);
-}
-
-static bool check_cluster(struct database *database, const char *path, const uint8_t *cluster_id,
-    struct failure *failure)
-{
-    switch (mark_compare(database->handle, "cluster", cluster_id, CRDT_HASH_BYTES)) {
-    case MARK_ABSENT:
-    case MARK_SAME: return true;
-    case MARK_OTHER:
-        return failure_say(failure, "the store %s belongs to another cluster: set `cluster` to "
-            "the name it was made with (none, if it was made without), or choose another `dir`",
-            path);
-    case MARK_FAILED: break;
-    }
-    return say_sqlite(database, "cannot read whose store it is", failure);
-}
-
-/* Reads what the store says about its writer. False: it cannot be read; a mark that is
- * overlooked lets dots be used again. */
-static bool read_facts(struct database *database, const char *residence, const uint8_t *key,
-    struct database_facts *ret_facts)
-{
-    sqlite3 *handle = database->handle;
-    uint64_t generation = 0;
-    uint64_t ahead = 0;
-    enum mark_match resides = mark_compare(handle, "residence", residence, strlen(residence));
-    enum mark_match writes = mark_compare(handle, "key", key, CRDT_KEY_BYTES);
-    if (resides == MARK_FAILED || writes == MARK_FAILED ||
-        !mark_get_int(handle, "generation", &generation) ||
-        !mark_get_int(handle, "ahead", &ahead)) {
-        return false;
-    }
-    ret_facts->has_moved = resides == MARK_OTHER;
-    ret_facts->has_other_key = writes == MARK_OTHER;
-    ret_facts->generation = ret_facts->has_other_key ? 0 : generation;
-    ret_facts->is_ahead = ahead != 0;
-    /* A crash between the making of the schema and this leaves them unnamed. */
-    ret_facts->is_named = resides != MARK_ABSENT;
-    return true;
-}
-
-/* Writes down who uses the store from now on, in one durable transaction. */
-static bool write_facts(struct database *database, const uint8_t *cluster_id, const uint8_t *key,
-    const char *residence, const struct database_facts *facts, struct failure *failure)
-{
-    bool is_written = finish(database, STATEMENT_BEGIN) &&
-        mark_set_bytes(database->handle, "cluster", cluster_id, CRDT_HASH_BYTES) &&
-        mark_set_bytes(database->handle, "key", key, CRDT_KEY_BYTES) &&
-        mark_set_text(database->handle, "residence", residence) &&
-        (!facts->has_moved || mark_set_int(database->handle, "ahead", 1)) &&
-        (!facts->has_other_key || mark_set_int(database->handle, "generation", 0)) &&
-        finish(database, STATEMENT_COMMIT);
-    if (is_written) {
-        return true;
-    }
-    say_sqlite(database, "cannot write to the store", failure);
-    run(database, "ROLLBACK");
-    return false;
-}
-
-static bool open_facts(struct database *database, const char *path,
-    const uint8_t *cluster_id, const uint8_t *key, struct database_facts *facts,
-    struct failure *failure)
-{
-    char residence[RESIDENCE_BYTES];
-    if (!check_cluster(database, path, cluster_id, failure) ||
-        !residence_text(path, residence, failure)) {
-        return false;
-    }
-    if (!read_facts(database, residence, key, facts)) {
-        return say_sqlite(database, "cannot read what the store says of itself", failure);
-    }
-    /* A start that changes nothing writes nothing: a full disk lets it read. */
-    if (!facts->is_new && !facts->has_moved && !facts->has_other_key && facts->is_named) {
-        return true;
-    }
-    return write_facts(database, cluster_id, key, residence, facts, failure);
+        say_sqlite(database, "the store cannot be read, or has an unknown schema", failure);
 }
 
 /* See database.h: what is found is made durable before anyone relies on it. */
@@ -295,8 +240,9 @@ bool database_open(const char *path, const char *vfs,
         return failure_say(failure, "out of memory");
     }
     struct database_facts facts = {0};
-    if (!open_schema(database, path, vfs, &facts.is_new, failure) ||
-        !open_facts(database, path, cluster_id, key, &facts, failure) ||
+    if (!open_file(database, path, vfs, failure) ||
+        !open_schema(database, path, &facts.is_new, failure) ||
+        !database_facts_open(database->handle, path, cluster_id, key, &facts, failure) ||
         !make_durable(database, path, failure)) {
         database_close(database);
         return false;

@@ -1,16 +1,13 @@
 /* Evidence of forks in the store. See database_evidence.h. */
 #include "gossipd/host/store/database_evidence.h"
 
+#include "gossipd/host/store/database_schema.h"
 #include "gossipd/host/store/sql.h"
 #include "gossipd/host/store/tips_table.h"
 
 bool database_evidence_open(sqlite3 *handle)
 {
-    return sql_ensure_table(handle, "evidence",
-        "CREATE TABLE IF NOT EXISTS evidence (key BLOB NOT NULL, generation INTEGER NOT NULL, "
-        "seq INTEGER NOT NULL, header_a BLOB NOT NULL, signature_a BLOB NOT NULL, "
-        "header_b BLOB, signature_b BLOB, found_ms INTEGER NOT NULL, "
-        "PRIMARY KEY (key, generation)) WITHOUT ROWID");
+    return sql_ensure_table(handle, "evidence", SCHEMA_EVIDENCE);
 }
 
 static bool forget(sqlite3 *handle, const struct crdt_origin *origin)

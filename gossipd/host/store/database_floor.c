@@ -5,15 +5,14 @@
 #include <stdlib.h>
 
 #include "gossipd/core/memory.h"
+#include "gossipd/host/store/database_schema.h"
 #include "gossipd/limits.h"
 
 #define SNAPSHOTS_MAX 4 /* rows at a time: the newest one, and one on its way in   */
 
 bool database_floor_open(sqlite3 *handle)
 {
-    return sql_ensure_table(handle, "floor",
-        "CREATE TABLE IF NOT EXISTS floor (key BLOB NOT NULL, generation INTEGER NOT NULL, "
-        "seq INTEGER NOT NULL, PRIMARY KEY (key, generation)) WITHOUT ROWID");
+    return sql_ensure_table(handle, "floor", SCHEMA_FLOOR);
 }
 
 bool database_floor_raise(sqlite3 *handle, const struct crdt_dot *dot)

@@ -3,17 +3,12 @@
 
 #include <inttypes.h>
 
-/* Numbers of snapshots are never used again (AUTOINCREMENT), so that parts left
- * over from one cannot become parts of another. */
+#include "gossipd/host/store/database_schema.h"
+
 static const char schema_sql[] =
     "BEGIN IMMEDIATE;"
     "DROP TABLE IF EXISTS snapshot; DROP TABLE IF EXISTS snapshot_part;"
-    "CREATE TABLE snapshot (id INTEGER PRIMARY KEY AUTOINCREMENT, "
-    "number INTEGER NOT NULL, place INTEGER NOT NULL, log_bytes INTEGER NOT NULL, "
-    "bytes INTEGER, parts INTEGER, hash BLOB, tips BLOB);"
-    "CREATE TABLE snapshot_part (id INTEGER NOT NULL, part INTEGER NOT NULL, "
-    "bytes BLOB NOT NULL);"
-    "CREATE INDEX snapshot_part_order ON snapshot_part (id, part);"
+    SCHEMA_SNAPSHOT ";" SCHEMA_SNAPSHOT_PART ";" SCHEMA_SNAPSHOT_PART_ORDER ";"
     "COMMIT";
 
 /* Makes the tables anew. Never where there is a floor: a snapshot is then all that is

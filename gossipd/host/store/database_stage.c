@@ -1,14 +1,12 @@
 /* What is staged. See database_stage.h. */
 #include "gossipd/host/store/database_stage.h"
 
+#include "gossipd/host/store/database_schema.h"
 #include "gossipd/host/store/database_snapshot.h"
 
 bool database_stage_open(sqlite3 *handle)
 {
-    return sql_ensure_table(handle, "stage",
-        "CREATE TABLE IF NOT EXISTS stage (id INTEGER PRIMARY KEY AUTOINCREMENT, "
-        "hash BLOB NOT NULL, bytes INTEGER NOT NULL, parts INTEGER NOT NULL, "
-        "tips BLOB NOT NULL, staged INTEGER NOT NULL)");
+    return sql_ensure_table(handle, "stage", SCHEMA_STAGE);
 }
 
 bool database_stage_clear(sqlite3 *handle)

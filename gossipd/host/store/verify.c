@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gossipd/host/store/database.h"
+#include "gossipd/host/store/database_schema.h"
 #include "gossipd/host/identity.h"
 #include "gossipd/host/store/verify_snapshot.h"
 #include "gossipd/limits.h"
@@ -66,7 +67,7 @@ static enum verify_result say_row(struct verifier *verifier, const char *what)
     return VERIFY_BROKEN;
 }
 
-/* The same for what is wrong with the snapshot. */
+/* The same for what is wrong with the snapshot or the schema. */
 static enum verify_result say_base(
     struct verifier *verifier, enum verify_result result, const struct failure *what)
 {
@@ -137,6 +138,18 @@ static enum verify_result check_pages(struct verifier *verifier)
     }
     sqlite3_finalize(statement);
     return is_ok ? VERIFY_WHOLE : say(verifier, VERIFY_BROKEN, text);
+}
+
+/* A trigger could take out of the restored store what was verified here. */
+static enum verify_result check_schema(struct verifier *verifier)
+{
+    struct failure what = {{0}};
+    switch (database_schema_check(verifier->handle, &what)) {
+    case SQL_FOUND: return VERIFY_WHOLE;
+    case SQL_ABSENT: return say_base(verifier, VERIFY_BROKEN, &what);
+    case SQL_FAILED: break;
+    }
+    return say_base(verifier, VERIFY_CANNOT, &what);
 }
 
 /* Reads a mark of exactly `size` bytes. */
@@ -368,6 +381,9 @@ static enum verify_result check_all(struct verifier *verifier,
     enum verify_result result = open_file(verifier);
     if (result == VERIFY_WHOLE) {
         result = check_pages(verifier);
+    }
+    if (result == VERIFY_WHOLE) {
+        result = check_schema(verifier);
     }
     if (result == VERIFY_WHOLE &&
         !read_mark(verifier, "cluster", verifier->cluster_id, CRDT_HASH_BYTES)) {
