@@ -351,8 +351,9 @@ CRDT_MUST_CHECK enum crdt_status freeze_lift(
 
 /* False for a batch of a frozen origin that nobody vouches for. */
 bool freeze_may_apply(const struct core *core, const struct held *held);
-/* A verified batch waits for others: lets those of frozen origins in that it names. */
-void freeze_vouch(struct core *core, const struct held *held);
+/* A verified batch waits for others: lets those of frozen origins in that it names, or
+ * notes what else is missing. */
+void freeze_vouch(struct core *core, struct held *held);
 
 /* ---- links.c ---- */
 

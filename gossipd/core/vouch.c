@@ -81,12 +81,12 @@ static bool fits(struct core *core, enum crdt_status status)
 }
 
 /* What the batch names of frozen origins beyond what is applied; false when it
- * waits for something else, or for what has not come. */
-static bool find_wants(struct core *core, const struct held *held, struct wants *wants)
+ * waits for something else, which is noted, or for what has not come. */
+static bool find_wants(struct core *core, struct held *held, struct wants *wants)
 {
     struct crdt_feed frozen[EVIDENCE_MAX] = {0};
     uint64_t named[EVIDENCE_MAX] = {0};
-    struct crdt_dot missing;
+    struct crdt_dot missing = {.seq = 0};
     size_t count = 0;
     for (size_t index = 0; index < core->proofs.count; index++) {
         const struct proof *proof = &core->proofs.items[index];
@@ -95,8 +95,11 @@ static bool find_wants(struct core *core, const struct held *held, struct wants 
             frozen[count++] =
                 (struct crdt_feed){.origin = proof->origin, .seq = CRDT_SEQ_MAX};
     }
-    if (!fits(core, crdt_batch_check_after(
-                        core->document, &held->batch, frozen, named, count, &missing)))
+    enum crdt_status status = crdt_batch_check_after(
+        core->document, &held->batch, frozen, named, count, &missing);
+    if (status == CRDT_ERR_GAP)
+        held->missing = missing;
+    if (!fits(core, status))
         return false;
     for (size_t index = 0; index < count; index++) {
         if (named[index] <= crdt_applied(core->document, &frozen[index].origin))
@@ -146,7 +149,7 @@ static bool is_named(struct core *core, const struct held *held,
                           wants->count, &missing));
 }
 
-void freeze_vouch(struct core *core, const struct held *held)
+void freeze_vouch(struct core *core, struct held *held)
 {
     struct wants wants = {0};
     if (proofs_frozen_count(&core->proofs) == 0 || !freeze_may_apply(core, held)
