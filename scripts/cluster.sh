@@ -17,9 +17,10 @@ usage: scripts/cluster.sh start N DIR     start nodes 1..N (N <= 50); returns wh
        scripts/cluster.sh cut DIR I       cut node I off from its peers; its clients still reach it
        scripts/cluster.sh heal DIR I      undo the cut; convergence follows within 5 s
 
-Node I: clients 127.0.0.1:7000+I, peers 127.0.1.I:7100+I, files DIR/I/{gossipd.conf,
-data/, log}. A DIR that was used before starts the same nodes again. Cuts need nft and root (or sudo -n); else every peer link runs
-through a small relay (127.0.1.I:7300+I) that the cut stops.
+Node I: clients 127.0.0.1:7000+I, peers 127.0.1.I:7100+I, files
+DIR/I/{gossipd.conf, data/, log}. A DIR that was used before starts the same nodes
+again. Cuts need nft and root (or sudo -n); else every peer link runs through a small
+relay (127.0.1.I:7300+I) that the cut stops.
 
 Environment: DURABILITY=always|everysec|no (default always), GOSSIPD_BIN (folder
 of the binaries, default build/gossipd, built if absent), CLUSTER_CUTS=nft|relay,
