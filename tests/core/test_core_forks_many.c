@@ -186,6 +186,37 @@ START_TEST(a_voucher_finds_its_history_among_any_number_of_decoys)
 }
 END_TEST
 
+START_TEST(a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come)
+{
+    struct crdt_bytes bytes;
+    begin_half_told();
+    struct crdt_document *left = forger_new(4);
+    struct crdt_document *late = author(4, 88);
+    struct crdt_document *voucher = author(3, 88);
+    forger_set(late, "early", &bytes);
+    OK(crdt_merge(voucher, bytes));
+    forger_give(&pump, 0, 1, bytes);
+    forger_set(late, "late", &bytes);
+    OK(crdt_merge(voucher, bytes));
+    forger_set(left, "both", &bytes);
+    OK(crdt_merge(voucher, bytes));
+    forger_set(left, "left", &bytes);
+    OK(crdt_merge(voucher, bytes));
+    forger_give(&pump, 0, 1, bytes);
+    forger_write_to(&pump, voucher, "word", 0, 1);
+    ck_assert(has(0, "early") && !has(0, "left"));
+    struct crdt_document *again = author(4, 88);
+    forger_set(again, "early", &bytes);
+    forger_write_to(&pump, again, "late", 0, 1);
+    ck_assert(has(0, "late") && has(0, "left") && has(0, "word"));
+    crdt_close(left);
+    crdt_close(late);
+    crdt_close(again);
+    crdt_close(voucher);
+    pump_close(&pump);
+}
+END_TEST
+
 /* Nodes 2 and 3 have applied what one key wrote under many generations, of all of which
  * 0 and 1 know that they have forked. */
 static void begin_many(int count)
@@ -384,6 +415,8 @@ int main(void)
     tcase_add_test(
         tests, a_batch_that_waits_for_ever_keeps_no_other_history_out_and_is_proved);
     tcase_add_test(tests, a_voucher_finds_its_history_among_any_number_of_decoys);
+    tcase_add_test(
+        tests, a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come);
     tcase_add_test(tests, a_voucher_may_name_any_number_of_frozen_origins);
     tcase_add_test(
         tests, what_proves_nothing_gives_way_to_proofs_and_takes_no_room_from_other_keys);
