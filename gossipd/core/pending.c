@@ -149,12 +149,14 @@ struct share {
     size_t bytes;
     size_t count;    /* of batches                                                  */
     size_t largest;  /* feed, in bytes                                              */
-    size_t smallest; /* in batches                                                  */
+    size_t longest;  /* in batches                                                  */
+    size_t shortest;
 };
 
 static struct share share_from(const struct pending *pending, size_t first)
 {
-    struct share share = {.first = first, .end = first, .largest = first, .smallest = first};
+    struct share share = {.first = first, .end = first, .largest = first,
+        .longest = first, .shortest = first};
     const uint8_t *key = pending->feeds[first].origin.key;
     for (; share.end < pending->feed_count; share.end++) {
         const struct pending_feed *feed = &pending->feeds[share.end];
@@ -164,8 +166,10 @@ static struct share share_from(const struct pending *pending, size_t first)
         share.count += feed->count;
         if (feed->bytes > pending->feeds[share.largest].bytes)
             share.largest = share.end;
-        if (feed->count < pending->feeds[share.smallest].count)
-            share.smallest = share.end;
+        if (feed->count > pending->feeds[share.longest].count)
+            share.longest = share.end;
+        if (feed->count < pending->feeds[share.shortest].count)
+            share.shortest = share.end;
     }
     return share;
 }
@@ -209,8 +213,8 @@ static void make_room_for_feed(struct pending *pending, const struct crdt_origin
     struct share share = share_of(pending, origin);
     if (share.end - share.first < PENDING_KEY_FEEDS_MAX)
         return;
-    for (size_t count = pending->feeds[share.smallest].count; count > 0; count--)
-        evict_furthest(pending, share.smallest);
+    for (size_t count = pending->feeds[share.shortest].count; count > 0; count--)
+        evict_furthest(pending, share.shortest);
 }
 
 /* The place of the feed, made if need be, with room for one more batch; SIZE_MAX when
@@ -267,7 +271,7 @@ void pending_add(struct pending *pending, struct held *held)
     pending->bytes += cost;
     struct share share = share_of(pending, &origin);
     if (share.count > PENDING_KEY_BATCHES_MAX)
-        evict_furthest(pending, share.largest);
+        evict_furthest(pending, share.longest);
     keep_bytes_bounded(pending);
 }
 

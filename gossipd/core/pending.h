@@ -2,7 +2,7 @@
  * has not come (invariant I3). Bounded in bytes, and for each key in batches and
  * feeds, so that one member can neither push out what came from others nor make
  * the searches long: when full, the key that takes most gives up the furthest
- * batch of its largest feed first, which comparison brings again. */
+ * batch of the feed that takes most, which comparison brings again. */
 #ifndef GOSSIPD_CORE_PENDING_H
 #define GOSSIPD_CORE_PENDING_H
 

@@ -5,6 +5,7 @@
 #include "gossipd/core/memory.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 void vector_init(struct vector *vector, const struct crdt_memory *memory)
@@ -145,16 +146,25 @@ enum crdt_status vector_copy(struct vector *vector, const struct vector *from)
     return CRDT_OK;
 }
 
+static int compare_dots(const void *a, const void *b)
+{
+    const struct crdt_dot *left = a;
+    const struct crdt_dot *right = b;
+    return crdt_origin_compare(&left->origin, &right->origin);
+}
+
 enum crdt_status vector_take(struct vector *vector, const struct crdt_document *document)
 {
-    if (!grow(vector, crdt_feed_count(document)))
+    size_t count = crdt_feed_count(document);
+    if (!grow(vector, count))
         return CRDT_ERR_NOMEM;
-    vector->count = 0;
-    for (size_t index = 0; index < crdt_feed_count(document); index++) {
+    for (size_t index = 0; index < count; index++) {
         struct crdt_feed feed = crdt_feed_at(document, index);
-        enum crdt_status status = vector_set(vector, &feed.origin, feed.seq);
-        assert(status == CRDT_OK);
-        (void)status;
+        vector->items[index] = (struct crdt_dot){.origin = feed.origin, .seq = feed.seq};
     }
+    vector->count = count;
+    /* At once and not one by one: a member may have made many origins. */
+    if (count > 1)
+        qsort(vector->items, count, sizeof *vector->items, compare_dots);
     return CRDT_OK;
 }

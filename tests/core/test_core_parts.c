@@ -194,6 +194,20 @@ START_TEST(pending_keeps_of_one_key_so_many_batches_and_so_many_feeds)
 }
 END_TEST
 
+START_TEST(pending_gives_up_many_batches_before_large_ones_when_there_are_too_many)
+{
+    struct pending pending;
+    pending_init(&pending, &memory, PENDING_BYTES_MAX);
+    struct crdt_origin large = origin_of(1, 7);
+    pending_add(&pending, batch_of(large, 2, 2, 1 << 22));
+    for (uint64_t seq = 2; seq < PENDING_KEY_BATCHES_MAX + 100; seq++)
+        pending_add(&pending, batch_of(origin_of(1, 1), seq, seq, 10));
+    ck_assert_uint_ne(pending_find(&pending, &large), SIZE_MAX);
+    ck_assert_uint_eq(pending.evicted, 99);
+    pending_close(&pending);
+}
+END_TEST
+
 START_TEST(pending_keeps_other_histories_beside_one_another)
 {
     struct pending pending;
@@ -422,6 +436,7 @@ int main(void)
     tcase_add_test(tests, pending_weighs_keys_and_not_feeds);
     tcase_add_test(tests, pending_counts_what_it_costs_to_hold_the_smallest_batches);
     tcase_add_test(tests, pending_keeps_of_one_key_so_many_batches_and_so_many_feeds);
+    tcase_add_test(tests, pending_gives_up_many_batches_before_large_ones_when_there_are_too_many);
     tcase_add_test(tests, pending_keeps_other_histories_beside_one_another);
     tcase_add_test(tests, without_memory_pending_lets_a_batch_go);
     tcase_add_test(tests, the_journal_keeps_what_failed_first_in_line);
