@@ -5,9 +5,10 @@
 
 Three nodes; one is killed for good before the first write. N elements (default
 ten million) are added to sets of one node and removed again, each once `window`
-others (default 100,000) were added after it. Once a second the living nodes are
-looked at: resident memory, bytes of the store, bytes of the log, live elements.
-At the end the dead member returns: how long until all digests are equal.
+others (default 100,000) were added after it; with every 500 one of ten counters
+grows. Once a second the living nodes are looked at: resident memory, bytes of the
+store, bytes of the log, live elements. At the end the dead member returns: how long
+until all digests are equal.
 
 Exit: 0 done, 1 something failed.
 """
@@ -21,6 +22,7 @@ from nodes import Nodes, encode
 from plot import Panel, write_svg
 
 BATCH = 500  # elements of one command
+COUNTERS = 10
 SETTINGS = {"log-budget": "64mb", "snapshot-bytes": "32mb", "unacked-log": "64mb"}
 MIB = 1 << 20
 
@@ -67,6 +69,7 @@ def churn(nodes, operations, window, progress):
         for start in range(first, first + 20 * BATCH, BATCH):
             if start < operations:
                 commands.append(words("SADD", start))
+                commands.append(encode("INCR", f"counter:{start // BATCH % COUNTERS}"))
                 progress[0] += BATCH
             if 0 <= start - window < operations:
                 commands.append(words("SREM", start - window))
