@@ -297,10 +297,11 @@ static void wait(struct core *core, struct held *held)
 }
 
 /* Where vouching stands: a number that changes with all that it rests on but what a
- * batch itself names. Each of its terms only grows. */
+ * batch itself names. The sum grows while the proofs stay as they are, and when they do
+ * not it is another in the upper bits: there are never 2^40 operations. */
 static uint64_t vouching_stand(const struct core *core)
 {
-    uint64_t stand = 1 + core->proofs.changes + core->pending.news;
+    uint64_t stand = (1 + core->proofs.changes + core->pending.news) << 40;
     for (size_t index = 0; index < core->proofs.count; index++)
         stand += crdt_applied(core->document, &core->proofs.items[index].origin);
     return stand;
