@@ -13,15 +13,46 @@ static bool is_frozen(size_t node)
 }
 
 #define HISTORY_BATCHES 6
+#define DECOYS 3
 #define ROUNDS 40
 
 /* One history of a feed and a batch of another, brought to members in any order
- * while they write and lines are cut. */
+ * while they write and lines are cut; and batches in the place of these that wait for
+ * ever, since nobody has what they depend on. */
 struct story {
     struct choice choice;
     struct crdt_buffer batches[HISTORY_BATCHES];
+    struct crdt_buffer decoys[HISTORY_BATCHES * DECOYS];
     struct crdt_bytes other;
 };
+
+static void keep(struct crdt_buffer *buffer, struct crdt_bytes bytes)
+{
+    crdt_buffer_init(buffer, NULL);
+    OK(crdt_buffer_append(buffer, bytes.data, bytes.size));
+}
+
+/* The decoys that follow the first `count` batches. */
+static void make_decoys(struct story *story, size_t count)
+{
+    struct crdt_bytes bytes;
+    for (size_t index = 0; index < DECOYS; index++) {
+        struct crdt_document *ghost = forger_new(9);
+        struct crdt_document *decoy = forger_new(4);
+        OK(crdt_set_generation(decoy, FORGER_GENERATION + 1));
+        for (size_t before = 0; before < count; before++)
+            OK(crdt_merge(decoy, crdt_buffer_bytes(&story->batches[before])));
+        OK(crdt_set_generation(decoy, FORGER_GENERATION));
+        for (size_t number = 0; number <= index; number++) {
+            forger_set(ghost, "ghost", &bytes);
+            OK(crdt_merge(decoy, bytes));
+        }
+        forger_set(decoy, "decoy", &bytes);
+        keep(&story->decoys[count * DECOYS + index], bytes);
+        crdt_close(ghost);
+        crdt_close(decoy);
+    }
+}
 
 static void give_any(struct story *story)
 {
@@ -33,8 +64,12 @@ static void give_any(struct story *story)
         return;
     /* The other one only where it is seen to contradict: a member who has applied
      * nothing would follow it. */
-    if (applied > 0 && choice_below(&story->choice, 8) == 0)
+    uint32_t kind = choice_below(&story->choice, 8);
+    if (applied > 0 && kind == 0)
         forger_give(&pump, node, 3, story->other);
+    else if (kind < 4)
+        forger_give(&pump, node, 3, crdt_buffer_bytes(
+            &story->decoys[choice_below(&story->choice, HISTORY_BATCHES * DECOYS)]));
     else
         forger_give(&pump, node, 3, crdt_buffer_bytes(
             &story->batches[choice_below(&story->choice, HISTORY_BATCHES)]));
@@ -75,9 +110,10 @@ static void tell_any(uint64_t seed)
     pump_run(&pump, 2500000);
     for (size_t index = 0; index < HISTORY_BATCHES; index++) {
         forger_set(left, "left", &bytes);
-        crdt_buffer_init(&story.batches[index], NULL);
-        OK(crdt_buffer_append(&story.batches[index], bytes.data, bytes.size));
+        keep(&story.batches[index], bytes);
     }
+    for (size_t index = 0; index < HISTORY_BATCHES; index++)
+        make_decoys(&story, index);
     forger_set(right, "right", &story.other);
     live_any(&story);
     const char *first = pump_ask(&pump, 0, "CRDT.DIGEST");
@@ -94,6 +130,8 @@ static void tell_any(uint64_t seed)
     }
     for (size_t index = 0; index < HISTORY_BATCHES; index++)
         crdt_buffer_close(&story.batches[index]);
+    for (size_t index = 0; index < HISTORY_BATCHES * DECOYS; index++)
+        crdt_buffer_close(&story.decoys[index]);
     crdt_close(left);
     crdt_close(right);
     pump_close(&pump);
