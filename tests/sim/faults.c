@@ -34,7 +34,7 @@ static void faults_draw_joins(struct simulator *sim)
     sim->unacked_bytes_max = simulator_random(sim, 20000);
     sim->faults.weights[FAULT_LEAVE] = 20;
     sim->faults.weights[FAULT_CRASH_TRANSFER] = 10;
-    sim->faults.weights[FAULT_CRASH_JOIN] = 20;
+    sim->faults.weights[FAULT_CRASH_JOIN] = 40;
     sim->faults.weights[FAULT_OFFERER_GONE] = 10;
 }
 
@@ -62,11 +62,13 @@ void faults_draw(struct simulator *sim)
         sim->faults.weights[FAULT_POISON] = sim->faults.weights[FAULT_LIE_OFFER]
             = sim->faults.weights[FAULT_LIE_PART] = 0;
     sim->faults.weights[FAULT_LIE_OFFER] *= 3;
-    sim->faults.weights[FAULT_LIE_PART] *= 3;
-    sim->faults.weights[FAULT_CLONES] /= 3;
+    sim->faults.weights[FAULT_LIE_PART] *= 5;
+    sim->faults.weights[FAULT_CLONES] /= 2;
     if (simulator_chance(sim, 4))
         faults_draw_joins(sim);
-    sim->faults.weights[FAULT_AMNESIA] *= 4; /* seldom possible */
+    sim->faults.weights[FAULT_AMNESIA] *= 6; /* seldom possible */
+    sim->faults.weights[FAULT_BACKUP] *= 3;  /* it takes two to count */
+    sim->faults.weights[FAULT_CLIENT_GONE] *= 2;
     sim->faults.weights[FAULT_LOST_WRITE] *= 6;
     sim->faults.weights[FAULT_POISON] *= 3;
     sim->faults.pause_us = 30000 + simulator_random(sim, 700000);
@@ -143,7 +145,8 @@ static bool faults_restore(
         return false;
     /* Whoever forgets may forget as far as that, too. */
     bool is_backup
-        = lost_max == 0 || (has_backup && !has_moved && lost_max == SIZE_MAX && simulator_chance(sim, 2));
+        = lost_max == 0 || (has_backup && !has_moved && lost_max == SIZE_MAX
+                               && simulator_chance(sim, 2));
     node_crash(sim, node);
     if (is_backup) {
         struct disk used = *disk;

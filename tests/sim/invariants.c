@@ -49,8 +49,15 @@ static void invariants_store(
             (unsigned long long)batch.last_seq, problem);
         return;
     }
+    bool is_new = is_author && !known->is_judged;
     if (is_author)
         folds_stored(sim, node, origin, known);
+    if (is_new)
+        invariants_stamps(sim, node, known);
+    /* By this the host tells what is history. */
+    if (output->wall_ms != node_wall_ms(sim, node) && !disk_has_failed_lately(sim, node))
+        simulator_fail(sim, "n%zu: STORE says that it is %llu ms, its clock shows %llu", node + 1,
+            (unsigned long long)output->wall_ms, (unsigned long long)node_wall_ms(sim, node));
     if (known->has_deps || !is_author)
         return;
     const struct vector *observed = model_observed(&sim->model, origin, known->last_seq);

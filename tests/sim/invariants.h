@@ -45,6 +45,18 @@ void invariants_joined(struct simulator *sim, size_t node);
 /* An offer leaves: of a snapshot that this node has, and that helps. */
 void invariants_offered(struct simulator *sim, size_t node, struct crdt_bytes bytes);
 
+/* ---- invariants_bounds.c: I11, floods ---- */
+
+/* Before a step: the latest that the clock has shown since the open batch began. */
+void invariants_clock(struct simulator *sim, size_t node);
+/* The stamps of a new batch of the node's own (I11). */
+void invariants_stamps(struct simulator *sim, size_t node, const struct known_batch *batch);
+/* A VERIFY, and its answer. */
+void invariants_verify(struct simulator *sim, size_t node, const struct core_output *output);
+void invariants_verified(struct simulator *sim, size_t node, uint64_t number);
+/* The memory of a core after a step. */
+void invariants_held(struct simulator *sim, size_t node);
+
 /* state.c: BLAKE2b of all live entries in canonical order; false: no memory. */
 bool state_hash(const struct crdt_document *document, uint8_t ret_hash[static CRDT_HASH_BYTES]);
 /* The first entry that differs, in words. */

@@ -54,6 +54,11 @@ static bool has_everybody(const struct simulator *sim, size_t node, unsigned hol
 void invariants_drop(struct simulator *sim, size_t node, const struct core_drop *drop)
 {
     const struct disk *disk = &sim->nodes[node].disk;
+    uint64_t wall_ms = node_wall_ms(sim, node);
+    uint64_t before_ms = wall_ms > sim->history_ms ? wall_ms - sim->history_ms : 0;
+    if (drop->before_ms > before_ms)
+        simulator_fail(sim, "n%zu: I6: takes for old what came before %llu ms, history begins at"
+            " %llu", node + 1, (unsigned long long)drop->before_ms, (unsigned long long)before_ms);
     for (size_t i = 0; i < drop->feed_count && !sim->is_broken; i++) {
         const struct core_drop_feed *feed = &drop->feeds[i];
         size_t origin = registry_origin(&sim->registry, &feed->origin);

@@ -155,6 +155,8 @@ void node_start(struct simulator *sim, size_t node)
     self->started_us = sim->now_us;
     self->is_serving = self->is_stopping = self->is_doomed = self->is_joining = false;
     self->idle_ticks = 0;
+    self->verifying_count = 0;
+    self->stamp = 0;
     self->busy_until_us = self->slow_until_us = 0;
     self->self = ORIGIN_COUNT_MAX;
     self->context = (struct vector){ 0 };
@@ -260,6 +262,7 @@ void node_tick(struct simulator *sim, const struct event *event)
 
 void node_verified(struct simulator *sim, const struct event *event)
 {
+    invariants_verified(sim, event->node, event->number);
     struct core_input input
         = { .kind = CORE_VERIFIED, .number = event->number, .is_ok = event->is_ok };
     node_step(sim, event->node, &input);

@@ -11,7 +11,17 @@
 #include "tests/sim/registry.h"
 #include "tests/sim/workload.h"
 
+#define VERIFYING_MAX 4096    /* signatures that one node has checked at once     */
+#define VERIFYING_SAME_MAX 2 /* of one batch: the batch, and its header as a tip  */
+#define HELD_BYTES_MIN (8u << 20) /* of memory, whatever there is: a round for each peer */
+#define HELD_FACTOR 12       /* beside, per byte of all batches                   */
 #define STOP_US 5000000     /* SIGTERM is done within this                       */
+
+/* A signature that is being checked. */
+struct verifying {
+    uint64_t number;
+    uint64_t name;     /* hash of the message and the signature                   */
+};
 
 struct node {
     uint8_t key[CRDT_KEY_BYTES];
@@ -52,6 +62,10 @@ struct node {
     unsigned generations;        /* begun so far                                */
 
     /* What the checks remember. */
+    uint64_t stamped_ms_min, stamped_ms_max; /* its clock since its batch was begun */
+    uint64_t stamp;              /* of its newest register since it was started  */
+    struct verifying verifying[VERIFYING_MAX];
+    size_t verifying_count;
     size_t self;                 /* own origin; ORIGIN_COUNT_MAX: none          */
     struct vector context;
     struct vector durable;       /* what it ever had on disk, also what was lost */

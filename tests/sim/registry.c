@@ -53,6 +53,7 @@ static const char *registry_add(
         .bytes = array_copy(batch->bytes.data, batch->bytes.size),
         .size = batch->bytes.size };
     memcpy(added->head, batch->head, CRDT_HASH_BYTES);
+    known->bytes += added->size;
     *ret_batch = added;
     return NULL;
 }
@@ -80,6 +81,7 @@ const char *registry_take(struct registry *registry, const struct crdt_batch *ba
 /* Forgets the last batch. */
 static void registry_drop(struct known_origin *known, size_t last)
 {
+    known->bytes -= known->batches[last].size;
     free(known->batches[last].bytes);
     records_free(known->batches[last].records);
     known->batch_count = last;

@@ -45,6 +45,7 @@ struct known_origin {
     bool is_elsewhere;     /* an older store was put back: others keep the promise */
     bool is_lost;          /* its node has started with less of it: with `kept`    */
     uint64_t kept;
+    uint64_t bytes;        /* of all its batches                                  */
     struct known_batch *batches; /* in order of seq, without gaps               */
     size_t batch_count;
     size_t batch_capacity;

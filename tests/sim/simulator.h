@@ -22,6 +22,9 @@
 #define CONVERGE_ROUNDS 47
 #define ROUND_US UINT64_C(1000000)
 #define CONVERGE_US (CONVERGE_ROUNDS * ROUND_US)
+/* What members that are equal do by themselves, folds and notes, goes over links that
+ * are up: rounds until they are equal again. */
+#define AGAIN_ROUNDS 10
 #define VIOLATION_BYTES 1024
 #define SIMULATOR_CLUSTER_BYTE 7 /* fills the cluster id                          */
 
@@ -64,6 +67,8 @@ struct simulator_stats {
     uint64_t ed25519;     /* 1: signatures are real                             */
     uint64_t lost;        /* members that never came back                       */
     uint64_t rounds;      /* of heartbeats until all were equal                 */
+    uint64_t again;       /* once more, after that: the most of them             */
+    uint64_t agains;      /* runs in which this was needed                       */
     uint64_t references;  /* documents rebuilt from scratch to compare          */
 };
 

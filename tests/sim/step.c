@@ -43,6 +43,7 @@ static void node_fetch(struct simulator *sim, size_t node, const struct core_out
 
 static void node_verify(struct simulator *sim, size_t node, const struct core_output *output)
 {
+    invariants_verify(sim, node, output);
     agenda_add(&sim->agenda, (struct event){ .kind = EVENT_VERIFIED, .node = node,
         .at_us = simulator_after(sim, 80, 1000),
         .incarnation = sim->nodes[node].incarnation, .number = output->number,
@@ -184,6 +185,7 @@ void node_step(struct simulator *sim, size_t node, struct core_input *input)
     if (self->self != ORIGIN_COUNT_MAX)
         observed.seq[self->self] = node_own_seq(self);
     uint64_t applied_before = crdt_applied(document, &before);
+    invariants_clock(sim, node);
     struct core_outputs outputs = { 0 };
     core_step(self->core, input, &outputs);
     sim->stats.steps++;
@@ -192,6 +194,7 @@ void node_step(struct simulator *sim, size_t node, struct core_input *input)
     if (input->kind == CORE_COMMAND)
         workload_executed(sim, node, input, &observed);
     invariants_step(sim, node, &outputs);
+    invariants_held(sim, node);
     if (!sim->is_broken)
         node_plan(sim, node, input, outputs.count == 0);
     node_obey(sim, node, &outputs);
