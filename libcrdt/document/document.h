@@ -15,7 +15,7 @@
 #include "libcrdt/clock/hlc.h"
 
 /* Heads kept of every feed, to check what others say they depended on: they
- * lag behind by some batches in flight. 40 bytes each. */
+ * lag behind by some batches in flight. 48 bytes each. */
 #define CRDT_HEADS_KEPT_MAX 128
 
 /* The hash over the heads of deps is cut to this. */
@@ -71,12 +71,15 @@ struct crdt_log_item {
 
 struct crdt_head {
     uint64_t seq;
+    uint64_t first_seq;       /* of the batch that ends there; 0: it never came    */
     uint8_t hash[CRDT_HASH_BYTES];
 };
 
 struct crdt_feed_state {
     struct crdt_origin origin;
     uint64_t seq;             /* C                                                 */
+    uint64_t first_seq;       /* of the batch of `head`; 0: a snapshot skipped it  */
+    bool is_assumed;          /* `seq` and `head` are for a question: feeds.h      */
     uint64_t floor;           /* L                                                 */
     uint8_t head[CRDT_HASH_BYTES];
     struct crdt_deps *deps;   /* NULL: none                                        */

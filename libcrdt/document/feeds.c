@@ -148,6 +148,7 @@ enum crdt_status crdt_feeds_advance(struct crdt_document *document,
     if (feed->head_count >= CRDT_HEADS_KEPT_MAX)
         undo.feed.overwritten = *slot;
     slot->seq = feed->seq;
+    slot->first_seq = feed->first_seq;
     memcpy(slot->hash, feed->head, CRDT_HASH_BYTES);
     feed->head_count++;
     if (log != NULL)
@@ -156,6 +157,7 @@ enum crdt_status crdt_feeds_advance(struct crdt_document *document,
             .place = ++document->feeds.place,
             .bytes = bytes,
             .size = log->bytes.size};
+    feed->first_seq = advance->has_skipped ? 0 : feed->seq + 1;
     feed->seq = advance->seq;
     memcpy(feed->head, advance->head, CRDT_HASH_BYTES);
     feed->deps = advance->deps;
@@ -172,6 +174,7 @@ void crdt_feeds_retreat(struct crdt_document *document, struct crdt_journal_item
         crdt_memory_free(crdt_memory_of(document), item->bytes, item->size);
     }
     feed->head_count--;
+    feed->first_seq = feed->heads[feed->head_count % CRDT_HEADS_KEPT_MAX].first_seq;
     if (feed->head_count >= CRDT_HEADS_KEPT_MAX)
         feed->heads[feed->head_count % CRDT_HEADS_KEPT_MAX] = undo->feed.overwritten;
     crdt_deps_free(document, feed->deps);
@@ -181,20 +184,78 @@ void crdt_feeds_retreat(struct crdt_document *document, struct crdt_journal_item
     document->feeds.version++;
 }
 
-const uint8_t *crdt_feeds_head_at(const struct crdt_feed_state *feed, uint64_t seq)
+/* The heads remembered besides the newest. */
+static size_t kept_heads(const struct crdt_feed_state *feed)
 {
-    if (seq == feed->seq)
-        return feed->head;
-    size_t kept =
-        feed->head_count < CRDT_HEADS_KEPT_MAX ? feed->head_count : CRDT_HEADS_KEPT_MAX;
-    for (size_t i = 1; i <= kept; i++) {
-        const struct crdt_head *head = &feed->heads[(feed->head_count - i) % CRDT_HEADS_KEPT_MAX];
-        if (head->seq == seq)
-            return head->hash;
-        if (head->seq < seq)
-            return NULL;
+    return feed->head_count < CRDT_HEADS_KEPT_MAX ? feed->head_count : CRDT_HEADS_KEPT_MAX;
+}
+
+/* The `age`-th of them, newest first, from 1. */
+static const struct crdt_head *kept_head(const struct crdt_feed_state *feed, size_t age)
+{
+    return &feed->heads[(feed->head_count - age) % CRDT_HEADS_KEPT_MAX];
+}
+
+static enum crdt_place place_before(const struct crdt_feed_state *feed, uint64_t first_seq)
+{
+    bool is_inside = first_seq > 0 && !feed->is_assumed;
+    return is_inside ? CRDT_PLACE_INSIDE : CRDT_PLACE_FORGOTTEN;
+}
+
+enum crdt_place crdt_feeds_head_at(
+    const struct crdt_feed_state *feed, uint64_t seq, const uint8_t **ret_head)
+{
+    if (seq > feed->seq)
+        return CRDT_PLACE_FORGOTTEN;
+    if (seq == feed->seq) {
+        *ret_head = feed->head;
+        return CRDT_PLACE_KNOWN;
     }
-    return NULL;
+    uint64_t first_seq = feed->first_seq; /* of the batch that ends next after `seq` */
+    size_t kept = kept_heads(feed);
+    for (size_t age = 1; age <= kept; age++) {
+        const struct crdt_head *head = kept_head(feed, age);
+        if (head->seq == seq) {
+            *ret_head = head->hash;
+            return CRDT_PLACE_KNOWN;
+        }
+        if (head->seq < seq)
+            return place_before(feed, first_seq);
+        first_seq = head->first_seq;
+    }
+    return place_before(feed, seq >= first_seq ? first_seq : 0);
+}
+
+/* Whether a batch ended here in first_seq .. last_seq - 1. */
+static bool ends_within(
+    const struct crdt_feed_state *feed, uint64_t first_seq, uint64_t last_seq)
+{
+    size_t kept = kept_heads(feed);
+    for (size_t age = 1; age <= kept && kept_head(feed, age)->seq >= first_seq; age++)
+        if (kept_head(feed, age)->seq < last_seq)
+            return true;
+    return false;
+}
+
+bool crdt_feeds_agrees(const struct crdt_feed_state *feed, const struct crdt_batch *batch)
+{
+    const uint8_t *head;
+    enum crdt_place place = crdt_feeds_head_at(feed, batch->last_seq, &head);
+    if (place == CRDT_PLACE_KNOWN)
+        return memcmp(head, batch->head, CRDT_HASH_BYTES) == 0;
+    if (place == CRDT_PLACE_INSIDE)
+        return false;
+    if (feed->is_assumed)
+        return true;
+    /* Its end is forgotten or was skipped: its beginning may be remembered. */
+    if (ends_within(feed, batch->first_seq, batch->last_seq))
+        return false;
+    if (batch->first_seq == 1)
+        return true;
+    place = crdt_feeds_head_at(feed, batch->first_seq - 1, &head);
+    if (place == CRDT_PLACE_KNOWN)
+        return memcmp(head, batch->previous, CRDT_HASH_BYTES) == 0;
+    return place == CRDT_PLACE_FORGOTTEN;
 }
 
 void crdt_feeds_drop(
@@ -316,22 +377,44 @@ enum crdt_status crdt_deps_write(const struct crdt_document *document,
     return status;
 }
 
-bool crdt_deps_hash(const struct crdt_document *document, const struct crdt_deps *deps,
-    uint8_t ret_hash[static CRDT_DEPS_HASH_BYTES])
+/* The worst of what is remembered of the entries; the hash with KNOWN. */
+static enum crdt_place look_at_deps(const struct crdt_document *document,
+    const struct crdt_deps *deps, uint8_t ret_hash[static CRDT_DEPS_HASH_BYTES])
 {
+    enum crdt_place worst = CRDT_PLACE_KNOWN;
     struct crdt_hash hash;
     crdt_hash_init(&hash, CRDT_DEPS_HASH_BYTES);
     for (size_t i = 0; deps != NULL && i < deps->count; i++) {
         const struct crdt_feed_state *feed =
             &document->feeds.items[crdt_dot_feed(deps->dots[i])];
         uint64_t seq = crdt_dot_seq(deps->dots[i]);
-        const uint8_t *head = crdt_feeds_head_at(feed, seq);
-        if (head == NULL)
-            return false;
+        const uint8_t *head;
+        enum crdt_place place = crdt_feeds_head_at(feed, seq, &head);
+        if (place > worst)
+            worst = place;
+        if (worst != CRDT_PLACE_KNOWN)
+            continue;
         crdt_hash_add_origin(&hash, &feed->origin);
         crdt_hash_add_number(&hash, seq);
         crdt_hash_add(&hash, head, CRDT_HASH_BYTES);
     }
-    crdt_hash_finish(&hash, ret_hash, CRDT_DEPS_HASH_BYTES);
-    return true;
+    if (worst == CRDT_PLACE_KNOWN)
+        crdt_hash_finish(&hash, ret_hash, CRDT_DEPS_HASH_BYTES);
+    return worst;
+}
+
+bool crdt_deps_hash(const struct crdt_document *document, const struct crdt_deps *deps,
+    uint8_t ret_hash[static CRDT_DEPS_HASH_BYTES])
+{
+    return look_at_deps(document, deps, ret_hash) == CRDT_PLACE_KNOWN;
+}
+
+bool crdt_deps_agree(const struct crdt_document *document, const struct crdt_deps *deps,
+    const uint8_t hash[static CRDT_DEPS_HASH_BYTES])
+{
+    uint8_t ours[CRDT_DEPS_HASH_BYTES];
+    enum crdt_place place = look_at_deps(document, deps, ours);
+    if (place == CRDT_PLACE_KNOWN)
+        return memcmp(ours, hash, sizeof ours) == 0;
+    return place == CRDT_PLACE_FORGOTTEN;
 }

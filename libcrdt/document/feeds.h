@@ -26,6 +26,7 @@ static inline size_t crdt_feeds_ranked(const struct crdt_document *document, siz
 /* Where a feed comes to stand. `deps` is owned from then on, unless it fails. */
 struct crdt_advance {
     size_t feed;
+    bool has_skipped;         /* by a snapshot: not with the one batch that follows */
     uint64_t seq;
     const uint8_t *head;
     struct crdt_deps *deps;
@@ -39,8 +40,24 @@ CRDT_MUST_CHECK enum crdt_status crdt_feeds_advance(struct crdt_document *docume
 void crdt_feeds_retreat(struct crdt_document *document, struct crdt_journal_item *undo);
 void crdt_feeds_remove_last(struct crdt_document *document);
 
-/* The head that the feed had at `seq`, as far as it is still known; else NULL. */
-const uint8_t *crdt_feeds_head_at(const struct crdt_feed_state *feed, uint64_t seq);
+/* What is remembered of a place in a feed. Batches are immutable, so where one
+ * stands that came here, a history in which another one ends inside it is not
+ * this history. */
+enum crdt_place {
+    CRDT_PLACE_KNOWN,         /* a batch ends there                                */
+    CRDT_PLACE_FORGOTTEN,     /* older than the ring, skipped by a snapshot, or to come */
+    CRDT_PLACE_INSIDE,        /* of a batch: none ends there                       */
+};
+
+/* Looks for a batch that ends at `seq`; with KNOWN gives the head after it. Of a
+ * feed that is assumed to stand elsewhere nothing is said to be INSIDE: the ring
+ * may be of another history than what is assumed. */
+enum crdt_place crdt_feeds_head_at(
+    const struct crdt_feed_state *feed, uint64_t seq, const uint8_t **ret_head);
+
+/* Whether the batch, which C covers, can be of the history that was applied
+ * here, as far as that is remembered. */
+bool crdt_feeds_agrees(const struct crdt_feed_state *feed, const struct crdt_batch *batch);
 
 /* Drops log items up to `seq` and raises the floor to what was dropped, or to
  * `seq` itself when `is_exact`. */
@@ -71,5 +88,10 @@ CRDT_MUST_CHECK enum crdt_status crdt_deps_write(const struct crdt_document *doc
 /* Hashes the head of every entry. Returns false when one is not known any more. */
 bool crdt_deps_hash(const struct crdt_document *document, const struct crdt_deps *deps,
     uint8_t ret_hash[static CRDT_DEPS_HASH_BYTES]);
+
+/* Whether these can be deps in the histories that were applied here: every entry
+ * is where a batch can end, and their heads have the hash, if all are known. */
+bool crdt_deps_agree(const struct crdt_document *document, const struct crdt_deps *deps,
+    const uint8_t hash[static CRDT_DEPS_HASH_BYTES]);
 
 #endif

@@ -22,6 +22,35 @@ struct joining {
     size_t our_count;
 };
 
+/* Whether the staged feed can stand in the history that was applied here: where
+ * it ends, a batch must have ended, with its head. */
+static bool agrees(const struct crdt_feed_state *our, const struct crdt_feed_state *their)
+{
+    const uint8_t *head;
+    enum crdt_place place = crdt_feeds_head_at(our, their->seq, &head);
+    if (place == CRDT_PLACE_KNOWN)
+        return memcmp(head, their->head, CRDT_HASH_BYTES) == 0;
+    return place == CRDT_PLACE_FORGOTTEN;
+}
+
+/* Whether what the staged tips depend on can have been applied in the histories
+ * that are known here. */
+static bool deps_agree(const struct joining *joining)
+{
+    const struct crdt_feeds *staged = &joining->staged->feeds;
+    for (size_t i = 0; i < staged->count; i++) {
+        const struct crdt_deps *deps = staged->items[i].deps;
+        for (size_t j = 0; deps != NULL && j < deps->count; j++) {
+            size_t feed = joining->ours[crdt_dot_feed(deps->dots[j])];
+            const uint8_t *head;
+            if (crdt_feeds_head_at(&joining->document->feeds.items[feed],
+                    crdt_dot_seq(deps->dots[j]), &head) == CRDT_PLACE_INSIDE)
+                return false;
+        }
+    }
+    return true;
+}
+
 /* Numbers the staged feeds here, and sees whether the histories agree. */
 static enum crdt_status map_feeds(struct joining *joining)
 {
@@ -38,10 +67,11 @@ static enum crdt_status map_feeds(struct joining *joining)
         if (document->generation != 0 && crdt_origin_compare(&self, &their->origin) == 0 &&
             their->seq > our->seq)
             return CRDT_ERR_AMNESIA;
-        const uint8_t *head = crdt_feeds_head_at(our, their->seq);
-        if (head != NULL && memcmp(head, their->head, CRDT_HASH_BYTES) != 0)
+        if (!agrees(our, their))
             return CRDT_ERR_FORK;
     }
+    if (!deps_agree(joining))
+        return CRDT_ERR_FORK;
     joining->our_count = document->feeds.count;
     joining->theirs = crdt_memory_new(
         crdt_memory_of(document), (joining->our_count + 1) * sizeof *joining->theirs);
@@ -246,7 +276,7 @@ static enum crdt_status advance_feeds(struct joining *joining)
         if (their->seq <= document->feeds.items[joining->ours[i]].seq)
             continue;
         struct crdt_advance advance = {
-            .feed = joining->ours[i], .seq = their->seq, .head = their->head};
+            .feed = joining->ours[i], .has_skipped = true, .seq = their->seq, .head = their->head};
         if (their->deps != NULL) {
             advance.deps = crdt_deps_new(document, their->deps->count);
             if (advance.deps == NULL)

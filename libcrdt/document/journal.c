@@ -11,6 +11,9 @@
 /* A journal that one large change made long is given back. */
 enum { JOURNAL_KEEP_COUNT = 256 };
 
+/* Below this a leaf keeps its room: it would soon grow again. */
+enum { LEAF_KEEP_COUNT = 16 };
+
 enum crdt_status crdt_journal_reserve(struct crdt_document *document, size_t count)
 {
     struct crdt_journal *journal = &document->journal;
@@ -211,6 +214,20 @@ static void finish_item(struct crdt_document *document, struct crdt_journal_item
     }
 }
 
+/* A table gives up when memory for less is out, and so does a leaf. */
+static void trim_leaf(struct crdt_document *document, struct crdt_leaf *leaf)
+{
+    if (leaf->capacity <= LEAF_KEEP_COUNT || leaf->count >= leaf->capacity / 4)
+        return;
+    size_t capacity = leaf->count < 1 ? 1 : leaf->count;
+    void *entries = crdt_memory_resize(crdt_memory_of(document), leaf->entries,
+        leaf->capacity * sizeof *leaf->entries, capacity * sizeof *leaf->entries);
+    if (entries != NULL) {
+        leaf->entries = entries;
+        leaf->capacity = capacity;
+    }
+}
+
 /* Gives memory of a container back that lost much in this change. */
 static void trim_item(struct crdt_document *document, const struct crdt_journal_item *item)
 {
@@ -218,6 +235,8 @@ static void trim_item(struct crdt_document *document, const struct crdt_journal_
         crdt_table_trim(&item->node->table, &document->context);
     else if (item->kind == CRDT_JOURNAL_NODE_TAKEN && item->node->parent != NULL)
         crdt_table_trim(&item->node->parent->table, &document->context);
+    else if (item->kind == CRDT_JOURNAL_LEAF_TAKEN)
+        trim_leaf(document, &item->node->leaf);
 }
 
 void crdt_journal_finish(struct crdt_document *document)

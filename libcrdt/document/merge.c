@@ -25,11 +25,8 @@ static enum crdt_status check_place(const struct crdt_document *document,
         index == CRDT_FEED_NONE ? NULL : &document->feeds.items[index];
     uint64_t applied = feed == NULL ? 0 : feed->seq;
     *ret_is_known = batch->last_seq <= applied;
-    if (*ret_is_known) {
-        const uint8_t *head = crdt_feeds_head_at(feed, batch->last_seq);
-        bool agrees = head == NULL || memcmp(head, batch->head, CRDT_HASH_BYTES) == 0;
-        return agrees ? CRDT_OK : CRDT_ERR_FORK;
-    }
+    if (*ret_is_known)
+        return crdt_feeds_agrees(feed, batch) ? CRDT_OK : CRDT_ERR_FORK;
     if (is_self(document, &batch->origin))
         return CRDT_ERR_AMNESIA;
     if (batch->first_seq <= applied)
@@ -55,11 +52,10 @@ enum crdt_status crdt_header_check(const struct crdt_document *document,
     status = crdt_header_deps(document, header, &deps, ret_missing);
     if (status != CRDT_OK)
         return status;
-    /* A fork in anybody's feed cannot hide behind equal numbers. A head that is
-     * no longer known counts as agreeing: comparison of contexts finds it. */
-    uint8_t hash[CRDT_DEPS_HASH_BYTES];
-    if (crdt_deps_hash(document, deps, hash) &&
-        memcmp(hash, header->deps_hash, sizeof hash) != 0) {
+    /* A fork in anybody's feed cannot hide behind equal numbers, nor behind a
+     * number where no batch ends. A head that is no longer known counts as
+     * agreeing: comparison of contexts finds it. */
+    if (!crdt_deps_agree(document, deps, header->deps_hash)) {
         crdt_deps_free(document, deps);
         return CRDT_ERR_FORK;
     }
@@ -81,17 +77,32 @@ enum crdt_status crdt_batch_check(struct crdt_document *document,
     return status;
 }
 
-/* Exchanges what is assumed of feeds and what stands in the document. */
-static void exchange(
+/* Exchanges what is assumed of a feed and what stands in the document. */
+static void exchange(struct crdt_feed_state *state, struct crdt_feed *assumed)
+{
+    struct crdt_feed feed = *assumed;
+    assumed->seq = state->seq;
+    memcpy(assumed->head, state->head, CRDT_HASH_BYTES);
+    state->seq = feed.seq;
+    memcpy(state->head, feed.head, CRDT_HASH_BYTES);
+}
+
+static void assume(
     struct crdt_document *document, struct crdt_feed *feeds, const size_t *indexes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct crdt_feed_state *state = &document->feeds.items[indexes[i]];
-        struct crdt_feed feed = feeds[i];
-        feeds[i].seq = state->seq;
-        memcpy(feeds[i].head, state->head, CRDT_HASH_BYTES);
-        state->seq = feed.seq;
-        memcpy(state->head, feed.head, CRDT_HASH_BYTES);
+        exchange(&document->feeds.items[indexes[i]], &feeds[i]);
+        document->feeds.items[indexes[i]].is_assumed = true;
+    }
+}
+
+/* Backwards: an origin that is named twice gets back what it had first. */
+static void restore(
+    struct crdt_document *document, struct crdt_feed *feeds, const size_t *indexes, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        exchange(&document->feeds.items[indexes[i - 1]], &feeds[i - 1]);
+        document->feeds.items[indexes[i - 1]].is_assumed = false;
     }
 }
 
@@ -106,9 +117,9 @@ static enum crdt_status check_after(struct crdt_document *document,
         if (status != CRDT_OK)
             return status;
     }
-    exchange(document, feeds, indexes, count);
+    assume(document, feeds, indexes, count);
     enum crdt_status status = crdt_header_check(document, header, &deps, &is_known, ret_missing);
-    exchange(document, feeds, indexes, count);
+    restore(document, feeds, indexes, count);
     for (size_t i = 0; i < count && status == CRDT_OK; i++)
         ret_named[i] = crdt_deps_seq(deps, indexes[i]);
     crdt_deps_free(document, deps);
