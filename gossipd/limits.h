@@ -132,6 +132,7 @@
 #define STORE_FREE_BYTES_MIN 67108864 /* kept for drops: the write-ahead log grows so far */
 #define STORE_FREE_DIVISOR 8         /* of a small disk: no more than this part of it */
 #define CHECKPOINT_PAGES 1000        /* of the write-ahead log: SQLite's own default */
+#define CHECKPOINT_TELL_US 60000000  /* between two words on one that failed         */
 #define STORE_BUSY_MS 1000           /* a copy by `sqlite3` may hold a lock so long */
 #define DROP_ROWS 500                /* rows in one transaction of a DROP: some 5 ms */
 #define ASSEMBLY_SLICE_BYTES 1048576 /* of batches, between which a build lets go of the store */

@@ -65,7 +65,7 @@ bool directory_lock(const char *dir, int *ret_fd, struct failure *failure)
     return true;
 }
 
-void directory_sync_of(const char *path)
+bool directory_sync_of(const char *path)
 {
     char dir[PATH_MAX];
     snprintf(dir, sizeof dir, "%s", path);
@@ -74,10 +74,13 @@ void directory_sync_of(const char *path)
         slash[slash == dir ? 1 : 0] = '\0';
     }
     int fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
+    if (fd < 0) {
+        return false;
     }
+    int error = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+    close(fd);
+    errno = error;
+    return error == 0;
 }
 
 static void machine_read(char ret_machine[static MACHINE_BYTES])

@@ -12,8 +12,9 @@ bool directory_make(const char *dir, struct failure *failure);
  * in use is refused with the process id of its owner. */
 bool directory_lock(const char *dir, int *ret_fd, struct failure *failure);
 
-/* Makes durable that a file with this path is there. */
-void directory_sync_of(const char *path);
+/* Makes durable that a file with this path is there. False, with `errno` set: a power
+ * loss may take it away. A file system that cannot do this is believed to need none. */
+bool directory_sync_of(const char *path);
 
 #define RESIDENCE_BYTES 256
 /* Says where a file lives: machine, device, inode, time of birth. Another text

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gossipd/host/counting.h"
@@ -295,6 +297,70 @@ START_TEST(a_file_that_is_no_store_is_refused)
 }
 END_TEST
 
+START_TEST(a_fetch_of_a_damaged_batch_says_so)
+{
+    const struct core_output output = support_store(1, 9, 1, 1);
+    struct crdt_dot from = {.seq = 1};
+    struct fetched *fetched = fetched_new(&memory, 1);
+    ck_assert_int_eq(write_all(&output, 1), DATABASE_DONE);
+    ck_assert_int_eq(sqlite3_exec(database_handle(database),
+        "UPDATE batch SET signature = x'00'", NULL, NULL, NULL), SQLITE_OK);
+    from.origin = output.origin;
+    ck_assert(!database_fetch(database, &from, 1000, fetched, &failure));
+    ck_assert_ptr_nonnull(strstr(failure.text, "its signature has a wrong length"));
+    ck_assert(!fetched->is_ok);
+    fetched_free(fetched);
+}
+END_TEST
+
+/* The page cache may hold what a failed fsync has not brought to the disk. */
+START_TEST(what_a_killed_process_left_in_the_log_is_written_anew)
+{
+    struct stat wal;
+    const struct core_output output = support_store(1, 9, 1, 1);
+    database_close(database);
+    database = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(open_with(cluster_id, node_key) && write_all(&output, 1) == DATABASE_DONE ? 0 : 1);
+    }
+    int status = 1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(stat(support_path("store.db-wal"), &wal), 0);
+    ck_assert_int_gt(wal.st_size, 0);
+    unsigned fsyncs = support_disk.fsyncs;
+    open_again();
+    ck_assert_int_eq(stat(support_path("store.db-wal"), &wal), 0);
+    ck_assert_int_eq(wal.st_size, 0);
+    /* Of the log, the file, and the log that has become empty. */
+    ck_assert_uint_ge(support_disk.fsyncs, fsyncs + 3);
+}
+END_TEST
+
+START_TEST(a_full_disk_lets_the_log_of_a_killed_process_be_read)
+{
+    const struct core_output output = support_store(1, 9, 1, 1);
+    struct fetched *fetched = fetched_new(&memory, 1);
+    const struct crdt_dot from = {output.origin, 1};
+    database_close(database);
+    database = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(open_with(cluster_id, node_key) && write_all(&output, 1) == DATABASE_DONE ? 0 : 1);
+    }
+    int status = 1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    support_disk.is_full = true;
+    open_again();
+    ck_assert(database_fetch(database, &from, 1000, fetched, &failure));
+    ck_assert_uint_eq(fetched->row_count, 1);
+    fetched_free(fetched);
+    support_disk.is_full = false;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("database");
@@ -314,6 +380,9 @@ int main(void)
     tcase_add_test(tests, a_store_whose_making_was_cut_off_is_named_at_the_next_start);
     tcase_add_test(tests, another_node_key_does_not_go_on_with_the_generation);
     tcase_add_test(tests, a_file_that_is_no_store_is_refused);
+    tcase_add_test(tests, a_fetch_of_a_damaged_batch_says_so);
+    tcase_add_test(tests, what_a_killed_process_left_in_the_log_is_written_anew);
+    tcase_add_test(tests, a_full_disk_lets_the_log_of_a_killed_process_be_read);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

@@ -62,6 +62,12 @@ START_TEST(verify_sees_a_floor_above_the_snapshot)
 }
 END_TEST
 
+START_TEST(verify_calls_a_malformed_floor_by_its_name)
+{
+    expect_broken("UPDATE floor SET seq = -1", "its floor is malformed");
+}
+END_TEST
+
 START_TEST(verify_sees_a_damaged_snapshot)
 {
     expect_broken("UPDATE snapshot_part SET bytes = zeroblob(length(bytes))",
@@ -141,6 +147,7 @@ int main(void)
     tcase_add_test(tests, verify_misses_the_snapshot_that_has_what_was_dropped);
     tcase_add_test(tests, verify_misses_a_batch_above_the_floor);
     tcase_add_test(tests, verify_sees_a_floor_above_the_snapshot);
+    tcase_add_test(tests, verify_calls_a_malformed_floor_by_its_name);
     tcase_add_test(tests, verify_sees_a_damaged_snapshot);
     tcase_add_test(tests, verify_sees_a_whole_log_that_makes_another_snapshot);
     tcase_add_loop_test(tests, a_store_with_anything_but_our_tables_is_refused, 0, 5);

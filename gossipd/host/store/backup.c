@@ -122,8 +122,9 @@ static bool publish(struct backup *backup, struct failure *failure)
         return failure_say(failure, "cannot name the copy %s: %s", backup->path, strerror(errno));
     }
     backup->is_made = false;
-    directory_sync_of(backup->path);
-    return true;
+    return directory_sync_of(backup->path) ||
+        failure_say(failure, "the copy %s is whole, but a power loss may take its name away: "
+            "fsync of its directory failed: %s", backup->path, strerror(errno));
 }
 
 enum backup_result backup_step(struct backup *backup, struct failure *failure)

@@ -2,6 +2,7 @@
 #include "gossipd/host/store/database.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "gossipd/host/store/database_schema.h"
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/database_stage.h"
+#include "gossipd/host/clock.h"
 #include "gossipd/host/directory.h"
 #include "gossipd/limits.h"
 
@@ -47,6 +49,7 @@ struct database {
     uint64_t log_bytes;      /* of all batches, as committed                      */
     uint64_t log_bytes_next; /* the same, once the open transaction commits       */
     int wal_pages;           /* in the write-ahead log after the last commit      */
+    uint64_t told_us;        /* when a failed checkpoint was logged; 0: never     */
 };
 
 static bool say_sqlite(struct database *database, const char *doing, struct failure *failure)
@@ -96,6 +99,11 @@ static int log_sync(struct database *database)
         return code;
     }
     return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
+static bool is_fsync_failure(int code)
+{
+    return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
 }
 
 static bool prepare(struct database *database)
@@ -195,12 +203,39 @@ static bool check_schema(struct database *database, const char *path, int64_t *r
         what.text);
 }
 
+/* See database.h: what is found is made durable before anyone relies on it. That it is
+ * synced is not enough: where the last process ended by a failed fsync, the system's
+ * cache shows what the disk may not have, and syncing it again does nothing. Copied
+ * into the file it is written anew, and synced there; then the log goes. A full disk
+ * lets the store be read all the same. */
+static bool make_durable(struct database *database, const char *path, struct failure *failure)
+{
+    int code = log_sync(database);
+    if (code == SQLITE_OK) {
+        code = sqlite3_wal_checkpoint_v2(
+            database->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
+    if (code != SQLITE_OK && !is_fsync_failure(code)) {
+        log_write(CORE_WARNING, "log-not-emptied", "path=\"%s\" error=\"%s\" action=\"free space "
+            "on the disk; if the last process ended by a failed fsync, what it wrote last may be "
+            "gone after a power loss\"", path, sqlite3_errstr(code));
+        code = SQLITE_OK;
+    }
+    if (code == SQLITE_OK) {
+        code = log_sync(database);
+    }
+    return code == SQLITE_OK ||
+        failure_say(failure, "cannot make the store %s durable: %s; check the disk", path,
+            sqlite3_errstr(code));
+}
+
 /* Brings the schema to this version; `ret_is_new`: there was none. */
 static bool open_schema(
     struct database *database, const char *path, bool *ret_is_new, struct failure *failure)
 {
     int64_t version = 0;
-    if (!check_schema(database, path, &version, failure)) {
+    if (!check_schema(database, path, &version, failure) ||
+        !make_durable(database, path, failure)) {
         return false;
     }
     *ret_is_new = version <= 0;
@@ -216,14 +251,11 @@ static bool open_schema(
         say_sqlite(database, "the store cannot be read, or has an unknown schema", failure);
 }
 
-/* See database.h: what is found is made durable before anyone relies on it. */
-static bool make_durable(struct database *database, const char *path, struct failure *failure)
+static bool sync_directory(const char *path, struct failure *failure)
 {
-    int code = log_sync(database);
-    directory_sync_of(path);
-    return code == SQLITE_OK ||
-        failure_say(failure, "cannot make the store %s durable: %s; check the disk", path,
-            sqlite3_errstr(code));
+    return directory_sync_of(path) ||
+        failure_say(failure, "cannot make durable that the store %s is there: fsync of its "
+            "directory failed: %s; check the disk", path, strerror(errno));
 }
 
 struct sqlite3 *database_handle(struct database *database)
@@ -243,7 +275,7 @@ bool database_open(const char *path, const char *vfs,
     if (!open_file(database, path, vfs, failure) ||
         !open_schema(database, path, &facts.is_new, failure) ||
         !database_facts_open(database->handle, path, cluster_id, key, &facts, failure) ||
-        !make_durable(database, path, failure)) {
+        !sync_directory(path, failure)) {
         database_close(database);
         return false;
     }
@@ -331,11 +363,6 @@ static bool insert(struct database *database, const struct row *row)
     return finish(database, STATEMENT_INSERT);
 }
 
-static bool is_fsync_failure(int code)
-{
-    return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
-}
-
 /* Takes a failed transaction back and says what kind of failure it was. */
 static enum database_result write_failed(struct database *database, struct failure *failure)
 {
@@ -345,6 +372,19 @@ static enum database_result write_failed(struct database *database, struct failu
         run(database, "ROLLBACK");
     }
     return is_fsync_failure(code) ? DATABASE_FSYNC_FAILED : DATABASE_FAILED;
+}
+
+/* The log grows without another sign of it. */
+static void tell_of_checkpoint(struct database *database)
+{
+    uint64_t now_us = clock_monotonic_us();
+    if (database->told_us != 0 && now_us - database->told_us < CHECKPOINT_TELL_US) {
+        return;
+    }
+    database->told_us = now_us;
+    log_write(CORE_ALARM, "checkpoint-failed", "error=\"%s\" pages=%d action=\"the write-ahead log "
+        "beside the store grows until this succeeds: free space on the disk and check it\"",
+        sqlite3_errmsg(database->handle), database->wal_pages);
 }
 
 /* Copies the write-ahead log into the file when it has become long. SQLite would do
@@ -358,11 +398,15 @@ static enum database_result checkpoint(struct database *database, struct failure
     }
     int code = sqlite3_wal_checkpoint_v2(
         database->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (code == SQLITE_OK || !is_fsync_failure(sqlite3_extended_errcode(database->handle))) {
+    if (code == SQLITE_OK) {
         return DATABASE_DONE;
     }
-    failure_say(failure, "%s", sqlite3_errmsg(database->handle));
-    return DATABASE_FSYNC_FAILED;
+    if (is_fsync_failure(sqlite3_extended_errcode(database->handle))) {
+        failure_say(failure, "%s", sqlite3_errmsg(database->handle));
+        return DATABASE_FSYNC_FAILED;
+    }
+    tell_of_checkpoint(database);
+    return DATABASE_DONE;
 }
 
 /* Makes durable what was written without fsync. */

@@ -3,25 +3,52 @@
 #include "gossipd/host/store/database_floor.h"
 #include "gossipd/limits.h"
 
-/* Takes one row of a FETCH. `wanted` is the seq that must come next; false ends
- * the walk. */
-static bool fetch_row(sqlite3_stmt *statement, uint64_t *wanted, struct fetched *fetched)
+enum taken {
+    TAKEN,
+    TAKEN_END,       /* there is a gap: what lies behind it is no answer             */
+    TAKEN_DAMAGED,
+    TAKEN_NO_MEMORY,
+};
+
+/* Takes one row of a FETCH. `wanted` is the seq that must come next. */
+static enum taken fetch_row(sqlite3_stmt *statement, uint64_t *wanted, struct fetched *fetched)
 {
+    uint8_t signature[CORE_SIGNATURE_BYTES];
     uint64_t first = (uint64_t)sqlite3_column_int64(statement, 0);
     uint64_t last = (uint64_t)sqlite3_column_int64(statement, 1);
     if (last < *wanted) {
-        return true;
+        return TAKEN;
     }
     if (first > *wanted) {
         fetched->is_ok = fetched->row_count > 0;
-        return false;
+        return TAKEN_END;
     }
-    if (sqlite3_column_bytes(statement, 3) != CORE_SIGNATURE_BYTES ||
-        !fetched_add(fetched, sql_bytes(statement, 2), sqlite3_column_blob(statement, 3))) {
-        return false;
+    if (!sql_fixed(statement, 3, signature, sizeof signature)) {
+        return TAKEN_DAMAGED;
+    }
+    if (!fetched_add(fetched, sql_bytes(statement, 2), signature)) {
+        return TAKEN_NO_MEMORY;
     }
     *wanted = last + 1;
-    return true;
+    return TAKEN;
+}
+
+static bool has_room(const struct fetched *fetched, size_t bytes_max)
+{
+    return fetched->bytes.size < bytes_max && fetched->row_count < FETCH_ROWS_MAX;
+}
+
+static bool say_taken(enum taken taken, sqlite3 *handle, struct failure *failure)
+{
+    switch (taken) {
+    case TAKEN_DAMAGED:
+        return failure_say(failure, "a batch in the store is damaged, its signature has a wrong "
+            "length: stop the node and run gossipctl verify");
+    case TAKEN_NO_MEMORY: return failure_say(failure, "out of memory");
+    case TAKEN:
+    case TAKEN_END: break;
+    }
+    return failure_say(failure, "cannot read the store: %s", sqlite3_errmsg(handle));
 }
 
 bool database_fetch(struct database *database, const struct crdt_dot *from, size_t bytes_max,
@@ -36,17 +63,19 @@ bool database_fetch(struct database *database, const struct crdt_dot *from, size
     sqlite3_bind_int64(statement, 3, (int64_t)from->seq);
     uint64_t wanted = from->seq;
     uint64_t floor = 0;
+    enum taken taken = TAKEN;
     int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;
-    while (code == SQLITE_ROW && fetch_row(statement, &wanted, fetched) &&
-        fetched->bytes.size < bytes_max && fetched->row_count < FETCH_ROWS_MAX) {
-        code = sqlite3_step(statement);
+    while (code == SQLITE_ROW && taken == TAKEN && has_room(fetched, bytes_max)) {
+        taken = fetch_row(statement, &wanted, fetched);
+        code = taken == TAKEN && has_room(fetched, bytes_max) ? sqlite3_step(statement) : code;
     }
     sqlite3_finalize(statement);
     bool is_read = (code == SQLITE_DONE || code == SQLITE_ROW) &&
+        (taken == TAKEN || taken == TAKEN_END) &&
         database_floor_of(handle, &from->origin, &floor);
     /* Nothing at all may be there because all of it was dropped. */
-    fetched->is_ok = fetched->is_ok && (fetched->row_count > 0 || from->seq > floor);
+    fetched->is_ok =
+        fetched->is_ok && (fetched->row_count > 0 || (is_read && from->seq > floor));
     fetched_finish(fetched);
-    return is_read ||
-        failure_say(failure, "cannot read the store: %s", sqlite3_errmsg(handle));
+    return is_read || say_taken(taken, handle, failure);
 }

@@ -30,7 +30,8 @@ void store_stop(struct store *store);
 bool store_append(
     struct store *store, const struct core_output *output, enum core_durability durability);
 /* Queues a FETCH, FETCH_PART, DROP, STAGE or UNSTAGE, which keep their order and
- * see every row appended before them; those behind need not be written yet. False: memory is out, nothing was queued. */
+ * see every row appended before them, and wait for no other. False: memory is out,
+ * nothing was queued. */
 bool store_send(struct store *store, const struct core_output *output);
 
 /* Bytes of rows that wait. */

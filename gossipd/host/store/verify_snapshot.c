@@ -27,10 +27,14 @@ static enum verify_result read_floors(
     } else {
         base->floors = calloc(count + 1, sizeof *base->floors);
         base->floor_capacity = count;
-        if (base->floors == NULL ||
-            crdt_summary_read(crdt_buffer_bytes(&summary), base->floors, count,
-                &base->floor_count) != CRDT_OK) {
+        enum crdt_status status = base->floors == NULL
+            ? CRDT_ERR_NOMEM
+            : crdt_summary_read(
+                  crdt_buffer_bytes(&summary), base->floors, count, &base->floor_count);
+        if (status == CRDT_ERR_NOMEM) {
             result = say(VERIFY_CANNOT, "out of memory", failure);
+        } else if (status != CRDT_OK) {
+            result = say(VERIFY_BROKEN, "its floor is malformed", failure);
         }
     }
     crdt_buffer_close(&summary);
