@@ -124,7 +124,7 @@
 #define TWIN_LINKS 8                 /* so many in the window mean two processes    */
 #define TWIN_WINDOW_US 60000000      /* one alarm a minute                          */
 #define LINK_CONNECT_S 1.0           /* reconnect within one second                 */
-#define LINK_QUIET_US 60000000       /* between log lines about one absent member   */
+#define LINK_QUIET_US 60000000       /* between log lines about one absent member, or knocks */
 #define LINK_HANDSHAKE_S 3.0         /* as long as a silent link lives              */
 #define STORE_GROUP_BYTES (16u << 20) /* one transaction: bounds the write-ahead log */
 #define STORE_QUEUE_BYTES_MAX (64u << 20) /* above, nothing more is read from anyone   */

@@ -72,20 +72,21 @@ void link_free(struct link *link)
     memory_free(&loop->memory, link, sizeof *link);
 }
 
-/* A member that is away is dialled every second: it is worth one line when it
- * begins, and one a minute while it lasts. */
-static bool is_worth_a_line(const struct link *link)
+static bool is_time_for(uint64_t *quiet_until_us)
 {
-    if (!link->is_initiator) {
-        return true;
-    }
-    uint64_t *quiet_until_us = &link->loop->mesh.quiet_until_us[link->peer];
     uint64_t now_us = clock_monotonic_us();
     if (now_us < *quiet_until_us) {
         return false;
     }
     *quiet_until_us = now_us + LINK_QUIET_US;
     return true;
+}
+
+/* A member that is away is dialled every second: it is worth one line when it
+ * begins, and one a minute while it lasts. */
+static bool is_worth_a_line(const struct link *link)
+{
+    return !link->is_initiator || is_time_for(&link->loop->mesh.quiet_until_us[link->peer]);
 }
 
 void link_say_failed(const struct link *link, const char *reason)
@@ -315,6 +316,17 @@ static void pace_reads(struct link *link, uint64_t took_us)
     }
 }
 
+/* Who dials a wrong address, or only knocks, does so every second or oftener, and
+ * says why in a log of its own if it is a member. */
+static void say_closed(const struct link *link, const char *reason)
+{
+    bool is_early = link->state == LINK_SHAKING && !link->must_close;
+    if (is_early &&
+        (link->is_initiator || is_time_for(&link->loop->mesh.knocks_quiet_until_us))) {
+        link_say_failed(link, reason);
+    }
+}
+
 static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
 {
     (void)ev;
@@ -332,9 +344,7 @@ static void on_readable(struct ev_loop *ev, ev_io *watcher, int events)
         on_bytes(link, (struct crdt_bytes){data, (size_t)size});
         pace_reads(link, clock_monotonic_us() - begun_us);
     } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-        if (link->state == LINK_SHAKING && !link->must_close) {
-            link_say_failed(link, size == 0 ? "closed in the handshake" : strerror(errno));
-        }
+        say_closed(link, size == 0 ? "closed in the handshake" : strerror(errno));
         link_shut(link, true);
     }
 }

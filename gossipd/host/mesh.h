@@ -11,6 +11,7 @@ struct mesh {
     size_t half_open;          /* accepted, key not proved yet                  */
     uint64_t serial;
     uint64_t quiet_until_us[MEMBERS_MAX]; /* per peer: no line about failed dials */
+    uint64_t knocks_quiet_until_us; /* likewise about links that strangers close   */
     unsigned address_turn[MEMBERS_MAX]; /* per peer: which of its addresses is next   */
     struct link *visit;        /* with output that waits, or closed             */
     unsigned twins;            /* links refused since `twins_since_us`          */

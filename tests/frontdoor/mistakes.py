@@ -51,6 +51,8 @@ def wrong_address(stage):
     time.sleep(4)
     expect(member(a, "b")["since_ms"] > 3000, f"the link to b was replaced: {member(a, 'b')}")
     expect_equal(a.log().count("answered with the key of"), 1, "lines about it in 4 s")
+    knocks = b.log().count("closed in the handshake")
+    expect(knocks <= 1, f"{knocks} lines about it at b")
 
 
 # ---- Files ----
