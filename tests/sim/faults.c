@@ -33,9 +33,9 @@ static void faults_draw_joins(struct simulator *sim)
     sim->log_bytes_max = simulator_random(sim, 2000);
     sim->unacked_bytes_max = simulator_random(sim, 20000);
     sim->faults.weights[FAULT_LEAVE] = 20;
-    sim->faults.weights[FAULT_CRASH_TRANSFER] = 10;
+    sim->faults.weights[FAULT_CRASH_TRANSFER] = 25;
     sim->faults.weights[FAULT_CRASH_JOIN] = 40;
-    sim->faults.weights[FAULT_OFFERER_GONE] = 10;
+    sim->faults.weights[FAULT_OFFERER_GONE] = 25;
 }
 
 void faults_draw(struct simulator *sim)
@@ -61,15 +61,15 @@ void faults_draw(struct simulator *sim)
     if (!simulator_chance(sim, 3))
         sim->faults.weights[FAULT_POISON] = sim->faults.weights[FAULT_LIE_OFFER]
             = sim->faults.weights[FAULT_LIE_PART] = 0;
-    sim->faults.weights[FAULT_LIE_OFFER] *= 3;
+    sim->faults.weights[FAULT_LIE_OFFER] *= 5;
     sim->faults.weights[FAULT_LIE_PART] *= 5;
     sim->faults.weights[FAULT_CLONES] /= 2;
     if (simulator_chance(sim, 4))
         faults_draw_joins(sim);
-    sim->faults.weights[FAULT_AMNESIA] *= 6; /* seldom possible */
+    sim->faults.weights[FAULT_AMNESIA] *= 9; /* seldom possible */
     sim->faults.weights[FAULT_BACKUP] *= 3;  /* it takes two to count */
     sim->faults.weights[FAULT_CLIENT_GONE] *= 2;
-    sim->faults.weights[FAULT_LOST_WRITE] *= 6;
+    sim->faults.weights[FAULT_LOST_WRITE] *= 7;
     sim->faults.weights[FAULT_POISON] *= 3;
     sim->faults.pause_us = 30000 + simulator_random(sim, 700000);
 }
@@ -186,9 +186,13 @@ void faults_doom(struct simulator *sim, size_t node, enum fault fault)
     sim->nodes[node].doom = fault;
 }
 
-/* Sets a trap for a crash in a phase of a fault's; counted when it springs. */
-static bool faults_set_trap(struct simulator *sim, enum fault fault, size_t node)
+bool faults_set_trap(struct simulator *sim, enum fault fault, size_t node)
 {
+    /* Rather for one that is at it. */
+    bool is_staging = fault == FAULT_CRASH_TRANSFER || fault == FAULT_CRASH_JOIN;
+    for (size_t i = 0; is_staging && i < sim->node_count; i++)
+        if (sim->nodes[i].disk.staged.exists && sim->nodes[i].trap == TRAP_NONE)
+            node = i;
     struct node *self = &sim->nodes[node];
     if (fault == FAULT_CRASH_TRANSFER)
         self->trap = TRAP_STAGE;
@@ -250,7 +254,7 @@ void faults_delay_word(struct simulator *sim, size_t node)
     for (size_t i = 0; i < sim->node_count; i++)
         is_slow |= i != node && sim->nodes[i].slow_until_us > sim->now_us;
     sim->faults.quiet_until_us = sim->now_us + AMNESIA_QUIET_US;
-    if (is_slow || !simulator_chance(sim, 2))
+    if (is_slow || simulator_chance(sim, 4))
         return;
     uint64_t until_us = simulator_after(sim, 0, LATE_WORD_US_MAX);
     for (size_t i = 0; i < sim->node_count; i++)

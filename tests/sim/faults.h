@@ -99,6 +99,9 @@ const char *fault_text(enum fault fault);
 void faults_draw(struct simulator *sim);
 /* Lets one happen and plans the next. */
 void faults_happen(struct simulator *sim);
+/* Sets a trap for a crash in a phase of the fault's; it counts when it springs. False:
+ * nothing has happened yet. */
+bool faults_set_trap(struct simulator *sim, enum fault fault, size_t node);
 /* The node crashes in its next step that has outputs: then it counts. */
 void faults_doom(struct simulator *sim, size_t node, enum fault fault);
 /* A node comes to a place where it may have to crash. */

@@ -184,9 +184,12 @@ bool mischief_stays_away(struct simulator *sim, const struct event *event)
 void mischief_return(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
-    if (self->away_until_us > 0)
-        sim->faults.counts[FAULT_LEAVE] += mischief_is_below_floor(sim, node);
+    bool is_below = self->away_until_us > 0 && mischief_is_below_floor(sim, node);
+    sim->faults.counts[FAULT_LEAVE] += is_below;
     self->away_until_us = 0;
+    /* What is going to happen to it is what crashes in joins are about. */
+    if (is_below && sim->faults.weights[FAULT_CRASH_JOIN] > 0 && simulator_chance(sim, 4))
+        (void)faults_set_trap(sim, FAULT_CRASH_JOIN, node);
 }
 
 /* A member is away until the others have dropped what it lacks, or until it is time;
