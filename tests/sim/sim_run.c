@@ -100,8 +100,12 @@ static void catch_deaths(void)
     (void)sigaltstack(&alternate, NULL);
     struct sigaction action = { .sa_flags = SA_ONSTACK };
     action.sa_handler = die_of_signal;
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        (void)sigaction(numbers[i], &action, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction before;
+        /* A sanitizer has its own words first, and aborts then. */
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            (void)sigaction(numbers[i], &action, NULL);
+    }
     (void)atexit(say_exit);
 }
 
