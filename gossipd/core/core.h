@@ -79,6 +79,10 @@ struct core_options {
     uint64_t log_bytes_max;               /* above, the oldest batches go, stable or not */
     uint64_t unacked_bytes_max;           /* above both together, own ones go that no
                                            * other member has                       */
+    uint64_t fold_count;                  /* contributions of a counter that make folding
+                                           * worth it; 0: FOLD_COUNT                */
+    uint64_t fold_away_us;                /* without an acknowledgement, after which folds
+                                           * no longer wait; 0: FOLD_AWAY_US        */
 };
 
 /* A snapshot as its store knows it, without its bytes. `hash`, the last bytes of
@@ -166,7 +170,8 @@ enum core_output_kind {
                       * no COMMAND of this client comes                           */
     CORE_SNAPSHOT,   /* make a snapshot of what the store holds once all STOREs put out
                       * before are in it: the newest snapshot and the batches behind
-                      * it, loaded and merged aside, with `options`. `is_join`: then
+                      * it, loaded and merged aside, with `options`. It fails if less is
+                      * in it than the summary in `bytes` says. `is_join`: then
                       * merge the staged snapshot, its tips' signatures and heads
                       * checked, raise the floor to what it brought, and give the
                       * document with the answer. SNAPSHOT_DONE(number) answers when
@@ -253,7 +258,8 @@ struct core_output {
     const struct core_snapshot *snapshot;  /* STAGE                                */
     struct crdt_dot from;     /* FETCH: the feed, and the first seq wanted         */
     size_t bytes_max;         /* FETCH: stop after the row that reaches this       */
-    struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message; STAGE */
+    struct crdt_bytes bytes;  /* STORE: batch; SEND, REPLY; VERIFY: message; STAGE;
+                               * SNAPSHOT: the context, as a summary               */
     const char *path;         /* BACKUP: absolute                                  */
     uint8_t key[CRDT_KEY_BYTES];                  /* VERIFY                        */
     uint8_t signature[CORE_SIGNATURE_BYTES];      /* STORE, VERIFY                 */

@@ -56,14 +56,29 @@ static bool is_all_put_out(struct core *core)
         && core->journal.waiting == NULL;
 }
 
+/* What must be in it. The store may have lost what it once said it had: what is put in
+ * the place of the newest snapshot then would hide that from the next start. */
+static bool copy_context(struct core *core, struct crdt_bytes *ret_context)
+{
+    struct crdt_buffer context;
+    crdt_buffer_init(&context, &core->options.memory);
+    enum crdt_status status = crdt_summary(core->document, &context);
+    if (status == CRDT_OK)
+        status = outputs_copy(&core->outputs, crdt_buffer_bytes(&context), ret_context);
+    crdt_buffer_close(&context);
+    return status == CRDT_OK;
+}
+
 bool snapshots_ask(struct core *core, bool is_join)
 {
     assert(!core->is_snapshot_on);
     struct core_output *output = NULL;
-    if (is_all_put_out(core))
+    struct crdt_bytes context;
+    if (is_all_put_out(core) && copy_context(core, &context))
         output = outputs_add(&core->outputs, CORE_SNAPSHOT);
     if (output == NULL)
         return false;
+    output->bytes = context;
     core->build_options = core_document_options(core);
     output->number = ++core->newest_snapshot_id;
     output->value = core->journal.newest_number;

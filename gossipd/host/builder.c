@@ -141,6 +141,7 @@ static void on_ended(struct ev_loop *ev, ev_async *watcher, int events)
 void builder_init(struct builder *builder, struct loop *loop)
 {
     *builder = (struct builder){.loop = loop};
+    crdt_buffer_init(&builder->context, &loop->memory_store);
     builder->gate_document = (struct builder_gate){loop->memory, &builder->is_given_up};
     builder->gate_store = (struct builder_gate){loop->memory_store, &builder->is_given_up};
     ev_async_init(&builder->ended, on_ended);
@@ -159,6 +160,7 @@ void builder_close(struct builder *builder)
         draft_close(builder);
     }
     assembly_close(&builder->assembly);
+    crdt_buffer_close(&builder->context);
     ev_async_stop(builder->loop->ev, &builder->ended);
     builder->state = BUILDER_IDLE;
 }
@@ -179,9 +181,12 @@ void builder_begin(struct builder *builder, const struct core_output *output)
     /* What is thrown away again is no part of the memory that `maxmemory` limits. */
     order->options.memory =
         output->is_join ? gate_hook(&builder->gate_document) : order->memory;
-    if (!store_append(loop->store, output, core_durability(loop->core))) {
+    crdt_buffer_clear(&builder->context);
+    if (crdt_buffer_append(&builder->context, output->bytes.data, output->bytes.size) != CRDT_OK ||
+        !store_append(loop->store, output, core_durability(loop->core))) {
         loop_die_of_memory();
     }
+    order->context = crdt_buffer_bytes(&builder->context);
     builder->state = BUILDER_PLACING;
 }
 

@@ -28,6 +28,7 @@ struct builder {
     struct loop *loop;
     enum builder_state state;
     struct assembly_order order;
+    struct crdt_buffer context;  /* what the order points to                       */
     struct assembly assembly;    /* of the thread until it has ended               */
     struct failure failure;      /* likewise                                       */
     bool is_built;               /* likewise                                       */

@@ -13,6 +13,7 @@
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/database_stage.h"
 #include "gossipd/host/store/draft.h"
+#include "gossipd/host/identity.h"
 #include "gossipd/host/store/tips_table.h"
 #include "gossipd/limits.h"
 
@@ -171,6 +172,49 @@ static bool merge_rows(struct builder *builder)
     return true;
 }
 
+static bool check_dots(struct builder *builder, const struct crdt_dot *dots, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char key[IDENTITY_HEX_BYTES];
+        uint64_t applied = crdt_applied(builder->document, &dots[i].origin);
+        if (applied < dots[i].seq) {
+            identity_key_text(dots[i].origin.key, key);
+            return failure_say(builder->failure, "of feed %s generation %016" PRIx64 " the store "
+                "gives operations up to %" PRIu64 ", and had them up to %" PRIu64 ": stop the node "
+                "and run gossipctl verify", key, dots[i].origin.generation, applied, dots[i].seq);
+        }
+    }
+    return true;
+}
+
+/* Whether all that the node has is in it. Less must not take the place of the newest
+ * snapshot: a batch that is damaged would then lie before the place, and the next
+ * start would not see that own operations are lost, and use their dots again. */
+static bool check_context(struct builder *builder)
+{
+    const struct assembly_order *order = builder->order;
+    size_t count = 0;
+    if (order->context.size == 0) {
+        return true;
+    }
+    enum crdt_status status = crdt_summary_read(order->context, NULL, 0, &count);
+    if (status == CRDT_OK) {
+        return true;
+    }
+    struct crdt_dot *dots =
+        status == CRDT_ERR_LIMIT ? memory_new(&order->memory, count * sizeof *dots) : NULL;
+    size_t capacity = count;
+    status = dots == NULL ? CRDT_ERR_NOMEM
+                          : crdt_summary_read(order->context, dots, capacity, &count);
+    bool is_whole = status == CRDT_OK
+        ? check_dots(builder, dots, count)
+        : say_status(builder, "cannot read what must be in it", status);
+    if (dots != NULL) {
+        memory_free(&order->memory, dots, capacity * sizeof *dots);
+    }
+    return is_whole;
+}
+
 /* ---- The join ------------------------------------------------------------------ */
 
 /* Notes which floors the staged tips raise, and takes the tips that are new once
@@ -294,8 +338,8 @@ bool assembly_build(const struct assembly_order *order, struct assembly *ret_ass
     crdt_buffer_init(&assembly.tips, &order->memory);
     tips_table_init(&builder.tips, &order->memory);
     bool is_built = open_store(&builder) && load_newest(&builder) && merge_rows(&builder) &&
-        join(&builder) && write_tips(&builder) && !is_given_up(&builder) &&
-        write_file(&builder) && !is_given_up(&builder);
+        check_context(&builder) && join(&builder) && write_tips(&builder) &&
+        !is_given_up(&builder) && write_file(&builder) && !is_given_up(&builder);
     tips_table_close(&builder.tips);
     sqlite3_close(builder.handle);
     if (is_built && order->is_join) {

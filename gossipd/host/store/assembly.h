@@ -16,6 +16,7 @@ struct assembly_order {
     const char *vfs;             /* NULL: unix-excl                                */
     uint64_t number;             /* of the SNAPSHOT, whose place is in the store    */
     bool is_join;
+    struct crdt_bytes context;   /* a summary of what must be in the store; empty: of nothing */
     struct crdt_options options; /* of the document                                */
     struct crdt_memory memory;   /* for the rest                                   */
     uint8_t cluster_id[CRDT_HASH_BYTES];

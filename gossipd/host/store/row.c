@@ -13,7 +13,8 @@ size_t row_bytes(const struct row *row)
 struct row *row_new(const struct crdt_memory *memory, const struct core_output *output,
     enum core_durability durability)
 {
-    struct row *row = memory_new(memory, sizeof *row + output->bytes.size);
+    size_t batch_bytes = output->kind == CORE_SNAPSHOT ? 0 : output->bytes.size;
+    struct row *row = memory_new(memory, sizeof *row + batch_bytes);
     if (row == NULL) {
         return NULL;
     }
@@ -31,7 +32,7 @@ struct row *row_new(const struct crdt_memory *memory, const struct core_output *
     row->first_seq = output->first_seq;
     row->last_seq = output->last_seq;
     row->wall_ms = output->wall_ms;
-    row->batch_bytes = output->bytes.size;
+    row->batch_bytes = batch_bytes;
     memcpy(row->previous, output->previous, sizeof row->previous);
     memcpy(row->head, output->head, sizeof row->head);
     memcpy(row->signature, output->signature, sizeof row->signature);
