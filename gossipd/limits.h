@@ -31,11 +31,20 @@
 #define SNAPSHOT_PART_BYTES 1048576  /* a row of the store and a message: commits and
                                       * control frames wait for one of them at most */
 #define OFFER_AGAIN_US 2000000       /* between offers to a peer that takes none   */
+#define OFFER_BYTES_MAX (UINT64_C(64) << 30) /* of a snapshot: its state lives in memory */
+#define OFFER_TIPS_BYTES_MAX CRDT_BATCH_BYTES_MAX /* a message holds them, and names  */
+#define OFFER_TELL_US 60000000       /* between two events about what is too large */
 #define TRANSFER_IDLE_US 10000000    /* a peer that asks no more has given up      */
 #define TRANSFER_BYTES_PER_S 67108864 /* of snapshots to all peers: half a gigabit  */
 #define JOIN_ASKS_MAX 4              /* parts on their way: hides 100 ms at 40 MB/s */
 #define JOIN_STALLED_US 5000000      /* without a part: ask whoever offers next    */
 #define JOIN_RETRY_US 10000000       /* after a join that failed                   */
+#define JOIN_BLAME_SHIFT_MAX 6       /* who offered what was refused: 10 s, doubled each
+                                      * time, up to eleven minutes                 */
+#define JOIN_PART_US 1000000         /* for each part on average; who is slower makes way
+                                      * for another who offers                     */
+#define JOIN_PATIENCE_MAX 3          /* doublings of that: then one part may take longer
+                                      * than JOIN_STALLED_US                       */
 #define JOIN_TAIL_BYTES_MAX 67108864 /* batches that came while a join was made, or as
                                       * many bytes as the snapshot has             */
 #define JOIN_SLICE_BYTES 262144      /* of them merged in one step: some milliseconds */

@@ -83,6 +83,8 @@ struct core_options {
                                            * worth it; 0: FOLD_COUNT                */
     uint64_t fold_away_us;                /* without an acknowledgement, after which folds
                                            * no longer wait; 0: FOLD_AWAY_US        */
+    uint64_t part_bytes;                  /* of a snapshot in the stores of all members, but
+                                           * its last; 0: SNAPSHOT_PART_BYTES       */
 };
 
 /* A snapshot as its store knows it, without its bytes. `hash`, the last bytes of
@@ -142,6 +144,8 @@ struct core_input {
     bool is_initiator;     /* LINK_UP: this side dialled                           */
     bool is_ok;            /* of an answer; FETCHED, PART: false when it is gone   */
     bool has_more;         /* DROPPED: this was not all                            */
+    bool is_refused;       /* SNAPSHOT_DONE of a join that is not ok: because of what is
+                            * staged, not of the disk or of memory                 */
     const struct core_snapshot *snapshot; /* REPLAY_SNAPSHOT, REPLAY_STAGED, SNAPSHOT_DONE */
     struct crdt_document *document;       /* SNAPSHOT_DONE of a join: the core's from now on */
     uint8_t key[CRDT_KEY_BYTES];         /* LINK_UP                                */

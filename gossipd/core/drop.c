@@ -46,6 +46,28 @@ enum crdt_status drop_raise_floor(
     return vector_set(&core->floor, origin, seq);
 }
 
+void drop_serve(struct core *core)
+{
+    size_t count = 0;
+    const struct crdt_origin *first = NULL;
+    for (size_t index = core->floor.count; index-- > 0;) {
+        const struct crdt_origin *origin = &core->floor.items[index].origin;
+        if (core_member_name(core, origin->key) != NULL)
+            continue;
+        first = origin;
+        count++;
+    }
+    if (first == NULL)
+        return;
+    struct fields fields = {0};
+    fields_text(&fields, "what", "floor-names-no-member");
+    fields_hex(&fields, "origin", first->key, CRDT_KEY_BYTES);
+    fields_number(&fields, "feeds", count);
+    fields_text(&fields, "action", "put the peer section with this key back on every node: a"
+        " member that lacks what this origin wrote cannot get it");
+    core_event(core, CORE_EVENT_LOG, CORE_WARNING, &fields);
+}
+
 bool drop_is_blocked_by(const struct core *core, const struct peer *peer)
 {
     for (size_t index = 0; index < core->newest_context.count; index++) {
@@ -110,7 +132,7 @@ static void acknowledged(const struct core *core, const struct crdt_origin *orig
     }
 }
 
-static struct core_drop_feed describe(const struct core *core, const struct crdt_dot *newest)
+static struct core_drop_feed describe(struct core *core, const struct crdt_dot *newest)
 {
     uint64_t least;
     uint64_t most;
@@ -118,8 +140,10 @@ static struct core_drop_feed describe(const struct core *core, const struct crdt
     struct core_drop_feed feed = {.origin = newest->origin, .cap = newest->seq};
     bool is_own = memcmp(newest->origin.key, core->options.key, CRDT_KEY_BYTES) == 0;
     bool is_bound = is_own && core->options.peer_count > 0 && !core->is_drop_desperate;
-    if (is_bound && most < feed.cap)
+    if (is_bound && most < feed.cap) {
         feed.cap = most;
+        core->is_drop_capped = true;
+    }
     feed.stable = least < newest->seq ? least : newest->seq;
     feed.floor = vector_get(&core->floor, &newest->origin);
     return feed;
@@ -134,6 +158,7 @@ static bool describe_all(struct core *core)
     if (!is_grown)
         return false;
     core->drop.feed_count = core->newest_context.count;
+    core->is_drop_capped = false;
     for (size_t index = 0; index < core->drop.feed_count; index++)
         core->drop.feeds[index] = describe(core, &core->newest_context.items[index]);
     uint64_t history_ms = core->options.history_ms;
@@ -236,15 +261,18 @@ static enum crdt_status take_floor(struct core *core, struct crdt_bytes summary)
     return status;
 }
 
-/* All that may go has gone. If that is by far not enough, own batches must. */
+/* All that may go has gone. If that is by far not enough, own batches must, where it
+ * is for want of an acknowledgement that they stay: one that is only on its way is
+ * here when this is looked at again. */
 static void finish(struct core *core)
 {
     uint64_t log_max = core->options.log_bytes_max;
     uint64_t unacked_max = core->options.unacked_bytes_max;
     uint64_t bytes_max = log_max > UINT64_MAX - unacked_max ? UINT64_MAX : log_max + unacked_max;
     bool was_desperate = core->is_drop_desperate;
-    core->is_drop_desperate =
-        !was_desperate && core->options.peer_count > 0 && core->log_bytes > bytes_max;
+    bool is_capped = core->is_drop_capped && core->log_bytes > bytes_max;
+    core->is_drop_desperate = !was_desperate && is_capped && core->was_drop_capped;
+    core->was_drop_capped = is_capped || (was_desperate && core->was_drop_capped);
     /* Above the budget, what holds it there may be a word that is on its way. */
     uint64_t pause_us = core->log_bytes > log_max ? DROP_OVER_US : DROP_INTERVAL_US;
     core->drop_us = core->now_us + (core->is_drop_desperate ? 0 : pause_us);

@@ -3,7 +3,8 @@
  * is, the host merges all of it aside, and swap.c goes on.
  *
  * Nothing in an offer is believed: the host checks hash, heads and signatures
- * once everything is there, and until then nothing has happened. */
+ * once everything is there, and until then nothing has happened. They prove whose
+ * operations are in it; that their values are right, the member says who made it. */
 #include "gossipd/core/machine.h"
 
 #include "gossipd/wire/tips.h"
@@ -49,6 +50,8 @@ void join_end(struct core *core)
     join->state = JOIN_NONE;
     join->link = 0;
     join->failures = 0;
+    join->source = NULL;
+    join->is_durable = false;
     join->snapshot = (struct core_snapshot){0};
     crdt_buffer_clear(&join->tips);
     vector_clear(&join->raised);
@@ -80,12 +83,17 @@ static bool remember(struct core *core, const struct core_snapshot *snapshot)
     join->asked = 0;
     join->received = 0;
     join->staged = 0;
-    join->received_bytes = 0;
-    join->is_resumed = false;
+    join->source = NULL;
+    join->is_durable = false;
     join->first_stage_id = core->newest_stage_id + 1;
     join->moved_us = core->now_us;
     join->failures = 0;
     return true;
+}
+
+static bool is_disk_short(const struct core *core)
+{
+    return core->options.facts != NULL && core->options.facts->is_disk_short;
 }
 
 /* ---- After a restart ------------------------------------------------------ */
@@ -94,12 +102,12 @@ void join_replay(struct core *core, const struct core_input *input)
 {
     const struct core_snapshot *snapshot = input->snapshot;
     size_t count;
-    bool is_good = snapshot->parts > 0 && input->number <= snapshot->parts
+    bool is_good = source_may_offer(core, snapshot->bytes, snapshot->parts)
+        && input->number <= snapshot->parts
         && tips_check(snapshot->tips, &count) == CRDT_OK;
     /* What cannot be kept in mind is fetched again, from its beginning. */
     if (!is_good || !remember(core, snapshot))
         return;
-    core->join.is_resumed = input->number > 0;
     core->join.asked = input->number;
     core->join.received = input->number;
     core->join.staged = input->number;
@@ -119,8 +127,12 @@ void join_serve(struct core *core)
         return;
     if (!is_useful(core, join->snapshot.tips))
         join_end(core);
-    else if (join->staged == join->snapshot.parts)
+    else if (join->staged == join->snapshot.parts) {
         become_ready(core);
+        /* The last life may have ended over it: what fails once more is forgotten, and
+         * comes again from a peer if it was no lie. */
+        join->failures = 1;
+    }
 }
 
 /* ---- Offers --------------------------------------------------------------- */
@@ -187,12 +199,17 @@ bool join_verified(struct core *core, uint64_t id, bool is_ok)
 static bool is_same(const struct join *join, const struct message_offer *offer)
 {
     return memcmp(join->snapshot.hash, offer->hash, CRDT_HASH_BYTES) == 0
-        && join->snapshot.bytes == offer->bytes && join->snapshot.parts == offer->parts;
+        && join->snapshot.bytes == offer->bytes && join->snapshot.parts == offer->parts
+        && join->snapshot.tips.size == offer->tips.size
+        && memcmp(join->snapshot.tips.data, offer->tips.data, offer->tips.size) == 0;
 }
 
 static void ask(struct core *core, const struct peer *peer)
 {
     struct join *join = &core->join;
+    /* What is asked for is staged. It goes on with an offer, once there is room. */
+    if (is_disk_short(core))
+        return;
     while (join->asked < join->snapshot.parts && join->asked < join->staged + JOIN_ASKS_MAX) {
         struct message message = {.kind = MESSAGE_ASK, .as.ask.part = join->asked};
         memcpy(message.as.ask.hash, join->snapshot.hash, CRDT_HASH_BYTES);
@@ -203,26 +220,39 @@ static void ask(struct core *core, const struct peer *peer)
 }
 
 /* Asks `peer` for all that has not come. */
-static void ask_again(struct core *core, const struct peer *peer)
+static void ask_again(struct core *core, struct peer *peer)
 {
-    core->join.link = peer->link;
-    core->join.asked = core->join.received;
+    struct join *join = &core->join;
+    join->link = peer->link;
+    join->source = peer;
+    join->source_us = core->now_us;
+    join->source_first = join->received;
+    join->asked = join->received;
     ask(core, peer);
 }
 
+static bool is_stalled(const struct core *core)
+{
+    return core->now_us - core->join.moved_us >= JOIN_STALLED_US;
+}
+
 /* Goes on with a transfer that this peer offers too, if its source is silent. */
-static void go_on_with(struct core *core, const struct peer *peer)
+static void go_on_with(struct core *core, struct peer *peer)
 {
     struct join *join = &core->join;
-    bool is_stalled = core->now_us - join->moved_us >= JOIN_STALLED_US;
-    if (core_peer_by_link(core, join->link) == NULL || is_stalled)
+    bool is_slower = source_is_slower_than(core, peer);
+    if (is_slower)
+        source_lose_patience(core);
+    if (is_slower || core_peer_by_link(core, join->link) == NULL || is_stalled(core))
         ask_again(core, peer);
 }
 
-static void begin(struct core *core, const struct peer *peer, const struct message_offer *offer)
+static void begin(struct core *core, struct peer *peer, const struct message_offer *offer)
 {
     struct join *join = &core->join;
     if (join->state == JOIN_FETCHING) {
+        if (!is_stalled(core))
+            source_lose_patience(core);
         tell(core, "given-up", CORE_INFO);
         join_end(core);
     }
@@ -238,11 +268,21 @@ static void begin(struct core *core, const struct peer *peer, const struct messa
     ask_again(core, peer);
 }
 
+static bool may_begin(const struct core *core, const struct peer *peer)
+{
+    const struct join *join = &core->join;
+    bool is_in_the_way = join->state == JOIN_FETCHING && !is_stalled(core)
+        && !source_is_slower_than(core, peer);
+    return !is_in_the_way && !core->is_snapshot_on && !is_disk_short(core)
+        && core->now_us >= join->retry_us;
+}
+
 void join_offered(struct core *core, struct peer *peer, const struct message_offer *offer)
 {
     struct join *join = &core->join;
     size_t count;
-    if (tips_check(offer->tips, &count) != CRDT_OK) {
+    if (!source_may_offer(core, offer->bytes, offer->parts)
+        || tips_check(offer->tips, &count) != CRDT_OK) {
         core_refuse(core, REFUSED_MALFORMED, peer);
         links_close(core, peer);
         return;
@@ -252,15 +292,12 @@ void join_offered(struct core *core, struct peer *peer, const struct message_off
         return;
     }
     check_own_tip(core, peer, offer->tips);
-    if (join->state > JOIN_FETCHING || !is_useful(core, offer->tips))
+    if (join->state > JOIN_FETCHING || core->now_us < peer->blamed_until_us
+        || !is_useful(core, offer->tips))
         return;
-    if (join->state == JOIN_FETCHING && is_same(join, offer)) {
+    if (join->state == JOIN_FETCHING && is_same(join, offer))
         go_on_with(core, peer);
-        return;
-    }
-    bool is_alive = join->state == JOIN_FETCHING
-        && core->now_us - join->moved_us < JOIN_STALLED_US;
-    if (!is_alive && !core->is_snapshot_on && core->now_us >= join->retry_us)
+    else if (may_begin(core, peer))
         begin(core, peer, offer);
 }
 
@@ -271,18 +308,19 @@ static void refuse_source(struct core *core, struct peer *peer)
 {
     core_refuse(core, REFUSED_MALFORMED, peer);
     tell(core, "refused", CORE_WARNING);
+    source_blame(core, peer);
     join_end(core);
-    core->join.retry_us = core->now_us + JOIN_RETRY_US;
     links_close(core, peer);
 }
 
-static bool is_size_right(const struct join *join, size_t part_bytes)
+void join_refuse(struct core *core)
 {
-    uint64_t left = join->snapshot.bytes - join->received_bytes;
-    bool is_last = join->received + 1 == join->snapshot.parts;
-    if (part_bytes > left)
-        return false;
-    return !is_last || join->is_resumed || part_bytes == left;
+    struct peer *peer = core->join.source;
+    if (peer != NULL)
+        source_blame(core, peer);
+    if (peer != NULL && peer->link != 0)
+        source_look_into_tips(core, peer);
+    join_end(core);
 }
 
 static bool stage(struct core *core, struct crdt_bytes bytes)
@@ -311,10 +349,11 @@ void join_take_part(struct core *core, struct peer *peer, const struct message_p
         join_end(core);
         return;
     }
-    /* One that was asked for twice, or stands behind one that was lost. */
-    if (part->part != join->received || join->received == join->snapshot.parts)
+    /* One that was asked for twice, stands behind one that was lost, or was not asked
+     * for: no more are staged than the store has said it keeps. */
+    if (part->part != join->received || join->received >= join->asked)
         return;
-    if (!is_size_right(join, part->bytes.size)) {
+    if (part->bytes.size != source_next_bytes(core)) {
         refuse_source(core, peer);
         return;
     }
@@ -323,7 +362,6 @@ void join_take_part(struct core *core, struct peer *peer, const struct message_p
         return;
     }
     join->received++;
-    join->received_bytes += part->bytes.size;
     join->moved_us = core->now_us;
 }
 

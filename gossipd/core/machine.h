@@ -4,8 +4,8 @@
  * journal, pending, peer, clients, fields, headers, proofs) hold one thing each
  * and know nothing of one another but held, outputs and vector. Deciders (core,
  * own, generation, receive, forks, tell, freeze, vouch, links, sync, serve,
- * perform, snapshots, drop, offer, join, swap, status) see all parts through this header and
- * are called by core.c or by one another:
+ * perform, snapshots, drop, offer, join, source, swap, status) see all parts through
+ * this header and are called by core.c or by one another:
  *
  *     core      dispatches inputs; time
  *     perform   a client's command and its reply
@@ -23,6 +23,7 @@
  *     drop      which batches may be dropped from the store: the log floor
  *     offer     a peer below the floor is offered a snapshot and sent its parts
  *     join      a peer's snapshot: taken, fetched, staged
+ *     source    whom it is taken of
  *     swap      the document with that snapshot in it: caught up, put in place
  *     status    what is told about all this
  */
@@ -102,11 +103,12 @@ struct join {
     uint64_t asked;           /* parts                                              */
     uint64_t received;
     uint64_t staged;
-    uint64_t received_bytes;
-    bool is_resumed;          /* how many bytes were staged in an earlier life is not
-                               * known                                              */
     uint64_t first_stage_id;  /* answers to older ones are about something else     */
     uint64_t moved_us;        /* when the last part came                            */
+    struct peer *source;      /* that was last asked; NULL: nobody in this life     */
+    uint64_t source_us;       /* since when                                         */
+    uint64_t source_first;    /* the first part asked of it                         */
+    unsigned patience;        /* how often one was too slow: doubles what is given  */
 
     /* READY, BUILDING */
     uint64_t ready_us;
@@ -122,6 +124,8 @@ struct join {
     bool is_tail_lost;        /* it became too large                                */
     struct crdt_document *document; /* TAKING, CATCHING_UP                          */
     bool is_own_forked;       /* own batches contradict what the snapshot brought   */
+    bool is_durable;          /* the snapshot is in the newest one here, and the floor with
+                               * it: the document has to follow                     */
 };
 
 struct core {
@@ -144,6 +148,7 @@ struct core {
     enum ahead ahead;
     uint64_t closed_us;              /* when an own batch was last closed           */
     struct vector settled;           /* `durable` at the newest own batch in it     */
+    uint64_t swapped_ordinal;        /* newest own batch at the last swap           */
     uint64_t waiting_until_us;       /* WAITING: no longer than this                */
     bool is_generation_burnt;
     uint64_t previous_generation;    /* before the present one; 0: none or not known */
@@ -205,6 +210,8 @@ struct core {
     size_t drop_capacity;
     bool is_drop_on;                 /* DROP is out, its answer is awaited           */
     bool is_drop_desperate;          /* own batches go that nobody else has          */
+    bool is_drop_capped;             /* own ones stay because nobody acknowledged them, */
+    bool was_drop_capped;            /* and did so when that was last looked at      */
     uint64_t newest_drop_id;
     uint64_t drop_us;                /* when to look next                            */
     bool has_told_lacking;           /* of a member that lacks what was dropped:     */
@@ -217,6 +224,8 @@ struct core {
     uint64_t part_us;                /* when the next part may leave                 */
     size_t part_turn;                /* of which peer                                */
     uint64_t transfers_served;
+    bool has_told_unofferable;       /* of a snapshot that no message can offer:     */
+    uint64_t told_unofferable_us;    /* last event                                   */
 
     /* join, swap */
     struct join join;
@@ -411,6 +420,8 @@ CRDT_MUST_CHECK enum crdt_status drop_raise_floor(
     struct core *core, const struct crdt_origin *origin, uint64_t seq);
 /* True when batches are kept because this peer has not acknowledged them. */
 bool drop_is_blocked_by(const struct core *core, const struct peer *peer);
+/* At the end of replay: tells of feeds below the floor that are no member's. */
+void drop_serve(struct core *core);
 /* After each step: asks for a drop when one is due. */
 void drop_go_on(struct core *core);
 uint64_t drop_due_us(const struct core *core);
@@ -449,6 +460,23 @@ void join_tick(struct core *core);
 uint64_t join_due_us(const struct core *core);
 /* Ends a transfer or a join; what is staged is forgotten. */
 void join_end(struct core *core);
+/* Ends it because of what was fetched: its source is passed over for a while, and its
+ * tips are looked into for a fork (invariant I7). */
+void join_refuse(struct core *core);
+
+/* ---- source.c ---- */
+
+/* False for what no honest member offers: all parts are full but the last. */
+bool source_may_offer(const struct core *core, uint64_t bytes, uint64_t parts);
+/* The size of the part that comes next. */
+uint64_t source_next_bytes(const struct core *core);
+/* True when the present source makes way for this other one. */
+bool source_is_slower_than(const struct core *core, const struct peer *peer);
+/* The present one is given up for that. */
+void source_lose_patience(struct core *core);
+void source_blame(struct core *core, struct peer *peer);
+/* Asks for forks among the tips of what is joined. */
+void source_look_into_tips(struct core *core, struct peer *peer);
 
 /* ---- swap.c ---- */
 

@@ -10,11 +10,13 @@
 #include <assert.h>
 #include <string.h>
 
-static bool is_below_floor(const struct core *core, const struct peer *peer)
+/* What peers say of an origin that is no member here is not kept. */
+static bool is_below_floor(struct core *core, const struct peer *peer)
 {
     for (size_t index = 0; index < core->floor.count; index++) {
         const struct crdt_dot *floor = &core->floor.items[index];
-        if (vector_get(&peer->said, &floor->origin) < floor->seq)
+        if (vector_get(&peer->said, &floor->origin) < floor->seq
+            && core_member_name(core, floor->origin.key) != NULL)
             return true;
     }
     return false;
@@ -31,6 +33,29 @@ static bool covers_floor(const struct core *core)
     return true;
 }
 
+/* No peer would take it, and no frame hold it. */
+static bool is_too_large(const struct core *core)
+{
+    return core->newest.tips.size > OFFER_TIPS_BYTES_MAX
+        || core->newest.bytes > OFFER_BYTES_MAX;
+}
+
+static void tell_too_large(struct core *core, const struct peer *peer)
+{
+    if (core->has_told_unofferable && core->now_us - core->told_unofferable_us < OFFER_TELL_US)
+        return;
+    core->has_told_unofferable = true;
+    core->told_unofferable_us = core->now_us;
+    struct fields fields = {0};
+    fields_text(&fields, "what", "snapshot-too-large-to-be-offered");
+    fields_text(&fields, "member", peer->member->name);
+    fields_number(&fields, "bytes", core->newest.bytes);
+    fields_number(&fields, "tips_bytes", core->newest.tips.size);
+    fields_text(&fields, "action", "on that member, stop it and restore a backup of this"
+        " node, with its own node.key");
+    core_event(core, CORE_EVENT_JOIN, CORE_ALARM, &fields);
+}
+
 bool offer_instead(struct core *core, struct peer *peer)
 {
     if (!is_below_floor(core, peer))
@@ -38,6 +63,10 @@ bool offer_instead(struct core *core, struct peer *peer)
     bool is_too_soon = peer->is_offered && core->now_us - peer->offered_us < OFFER_AGAIN_US;
     if (is_too_soon || core->newest.bytes == 0)
         return true;
+    if (is_too_large(core)) {
+        tell_too_large(core, peer);
+        return true;
+    }
     assert(covers_floor(core));
     struct message message = {.kind = MESSAGE_OFFER,
         .as.offer = {.bytes = core->newest.bytes,

@@ -132,8 +132,9 @@ static void handle_stored(struct core *core, struct held *held)
     }
     if (held->ordinal != 0 && !held->is_sent)
         serve_own(core, held);
-    /* Without memory an older word stays true. */
-    if (held->ordinal != 0)
+    /* Without memory an older word stays true. What a swap brought counts once the
+     * removals that were on their way then, which had not seen it, are durable. */
+    if (held->ordinal != 0 && held->ordinal >= core->swapped_ordinal)
         (void)!vector_copy(&core->settled, &core->journal.durable);
     core->log_bytes += held->batch.bytes.size;
     swap_keep(core, held);

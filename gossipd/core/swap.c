@@ -5,9 +5,11 @@
  * the place of the present one between two inputs. */
 #include "gossipd/core/machine.h"
 
+#include "gossipd/wire/evidence.h"
 #include "gossipd/wire/tips.h"
 
 #include <assert.h>
+#include <string.h>
 
 static void tell(struct core *core, const char *what, enum core_level level, const char *reason)
 {
@@ -109,18 +111,23 @@ void swap_begin(struct core *core)
         held->is_joined = false;
 }
 
-/* Back to where all is staged. A failure may be the disk's or the snapshot's: what
- * fails twice is taken for a lie. */
-static void fail(struct core *core, const char *reason)
+/* Back to where all is staged, unless that is at fault. What fails twice for want of
+ * disk or memory gives room; but not once a restart would load it: then the document
+ * has to follow. */
+static void fail(struct core *core, const struct core_input *input)
 {
     struct join *join = &core->join;
-    tell(core, "failed", CORE_WARNING, reason);
+    const char *reason = input->reason == NULL ? "not known" : input->reason;
+    tell(core, input->is_refused ? "refused" : "failed",
+        input->is_refused ? CORE_ALARM : CORE_WARNING, reason);
     swap_drop_tail(core);
     join->state = JOIN_READY;
     join->failures++;
-    if (join->failures == 2)
-        join_end(core);
     join->retry_us = core->now_us + JOIN_RETRY_US;
+    if (input->is_refused)
+        join_refuse(core);
+    else if (join->failures >= 2 && !join->is_durable)
+        join_end(core);
 }
 
 void swap_built(struct core *core, const struct core_input *input)
@@ -129,10 +136,11 @@ void swap_built(struct core *core, const struct core_input *input)
     assert(join->state == JOIN_BUILDING);
     assert(input->is_ok == (input->document != NULL));
     if (!input->is_ok) {
-        fail(core, input->reason == NULL ? "not known" : input->reason);
+        fail(core, input);
         return;
     }
     join->document = input->document;
+    join->is_durable = true;
     join->state = JOIN_TAKING;
     join->retry_us = core->now_us;
 }
@@ -170,15 +178,22 @@ static void take_durable(struct core *core)
 
 /* ---- Catching up ---------------------------------------------------------- */
 
-/* A copy, since the journal keeps its own. */
-static enum crdt_status keep_evidence(struct core *core, const struct held *held)
+/* The snapshot's history is followed from the swap on. Its tip was found signed when
+ * it was built; without one that contradicts, the batch names another history of
+ * somebody else's feed. */
+static void keep_evidence(struct core *core, const struct held *held)
 {
-    struct held *copy = held_new(&core->options.memory, held->batch.bytes.size);
-    if (copy == NULL)
-        return CRDT_ERR_NOMEM;
-    held_fill(copy, &held->batch);
-    forks_contradicted(core, copy);
-    return CRDT_OK;
+    struct tip other = {.batch = held->batch};
+    memcpy(other.signature, held->signature, sizeof other.signature);
+    struct tips_walk walk = tips_begin(core->join.snapshot.tips);
+    struct tip tip;
+    while (tips_next(&walk, &tip)) {
+        if (!evidence_contradicts(&tip.batch, &held->batch))
+            continue;
+        tell_record(core, &tip, &other);
+        return;
+    }
+    tell_record(core, &other, NULL);
 }
 
 /* What contradicts the snapshot is passed over: a restart, which loads it and
@@ -193,7 +208,9 @@ static enum crdt_status merge(struct core *core, const struct held *held)
     if (crdt_origin_compare(&held->batch.origin, &self) == 0)
         join->is_own_forked = true;
     core_refuse(core, REFUSED_REPLAY, NULL);
-    return status == CRDT_ERR_FORK ? keep_evidence(core, held) : CRDT_OK;
+    if (status == CRDT_ERR_FORK)
+        keep_evidence(core, held);
+    return CRDT_OK;
 }
 
 /* Merges batches for some milliseconds at most; true in `ret_is_done` when none
@@ -254,6 +271,10 @@ static void swap(struct core *core, struct core_output *discard)
     core->document = join->document;
     join->document = NULL;
     take_durable(core);
+    core->swapped_ordinal = core->journal.newest_ordinal;
+    if (join->source != NULL)
+        join->source->blames = 0;
+    join->patience = 0;
     core->joins++;
     core->scan_epoch++;
     core->is_fold_stale = true;

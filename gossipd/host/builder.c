@@ -55,7 +55,8 @@ static void answer(struct builder *builder, struct core_input *input)
 
 static void answer_failed(struct builder *builder)
 {
-    struct core_input input = {.is_ok = false, .reason = builder->failure.text};
+    struct core_input input = {.is_ok = false, .is_refused = builder->assembly.is_refused,
+        .reason = builder->failure.text};
     assembly_close(&builder->assembly);
     answer(builder, &input);
 }
@@ -97,9 +98,7 @@ static void bring_in(struct builder *builder)
     struct import_order order = {.number = builder->order.number,
         .snapshot = assembly->snapshot,
         .raised = assembly->raised,
-        .raised_count = assembly->raised_count,
-        .is_join = builder->order.is_join};
-    memcpy(order.joined, assembly->joined, sizeof order.joined);
+        .raised_count = assembly->raised_count};
     log_write(CORE_INFO, "snapshot-written", "bytes=%" PRIu64 " batches=%" PRIu64 " ms=%" PRIu64,
         assembly->snapshot.bytes, assembly->batches,
         (clock_monotonic_us() - builder->begun_us) / 1000);

@@ -85,6 +85,25 @@ void drift_apart(void)
     ck_assert_uint_gt(floor_of(0, 0), 20);
 }
 
+void run_until_building(void)
+{
+    for (int ms = 0; ms < 20000 && !info_has(1, "crdt_join_state:building\r\n"); ms++)
+        pump_run(&pump, 1000);
+    ck_assert(info_has(1, "crdt_join_state:building\r\n"));
+}
+
+void set_large(size_t node, size_t size)
+{
+    struct crdt_buffer words;
+    crdt_buffer_init(&words, NULL);
+    ck_assert_int_eq(CRDT_OK, crdt_buffer_append(&words, "SET large ", 10));
+    while (words.size < 10 + size)
+        ck_assert_int_eq(CRDT_OK, crdt_buffer_append(&words, "0123456789abcdef", 16));
+    ck_assert_int_eq(CRDT_OK, crdt_buffer_append(&words, "", 1));
+    ck_assert_str_eq(pump_ask(&pump, node, (const char *)words.data), "+OK\r\n");
+    crdt_buffer_close(&words);
+}
+
 void run_until_staged(uint64_t parts)
 {
     for (int ms = 0; ms < 20000 && pump.nodes[1].staged_parts < parts; ms++)

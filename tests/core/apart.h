@@ -25,6 +25,10 @@ void check_converged(const char *reply);
 /* Node 1 of two is away while node 0 writes 40, removes 10 that both had, and
  * drops; node 1 writes 5 that nobody has. In the end there are 55. */
 void drift_apart(void);
+/* One command with an argument of `size` bytes. */
+void set_large(size_t node, size_t size);
+/* Lets time pass until node 1 makes a document of what it staged. */
+void run_until_building(void);
 /* Lets time pass until node 1 has staged so many parts. */
 void run_until_staged(uint64_t parts);
 

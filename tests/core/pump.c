@@ -133,6 +133,7 @@ void pump_run(struct pump *pump, uint64_t duration_us)
 static void start(struct pump *pump, size_t index)
 {
     struct pump_node *node = &pump->nodes[index];
+    node->options.part_bytes = pump->part_bytes;
     claim(core_open(&node->options, &node->core) == CRDT_OK);
     pump_replay_floor(pump, index);
     size_t first = pump_replay_snapshot(pump, index);

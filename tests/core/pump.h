@@ -97,7 +97,7 @@ struct pump {
     size_t node_count;
     uint64_t now_us;
     uint64_t latency_us; /* of links and of the store's reads                       */
-    size_t part_bytes;   /* of a stored snapshot                                    */
+    size_t part_bytes;   /* of a stored snapshot; new cores are told of it          */
     uint64_t newest_link;
     struct pump_input *first;
     uint64_t trace; /* a hash over all outputs                                      */

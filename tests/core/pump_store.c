@@ -2,7 +2,7 @@
  * of it is durable at once; what takes time is the answer. */
 #include "tests/core/pump_host.h"
 
-#include "gossipd/wire/tips.h"
+#include "gossipd/wire/evidence.h"
 #include "tests/support/claim.h"
 
 #include <stdlib.h>
@@ -251,11 +251,39 @@ static bool is_staged_true(const struct pump_node *node)
     return is_true && feeds == 0;
 }
 
+/* True when a feed cannot hold both the batch and what is staged of it. */
+static bool is_forked(const struct pump_node *node, const struct crdt_batch *batch)
+{
+    struct tips_walk walk = tips_begin(crdt_buffer_bytes(&node->staged_tips));
+    struct tip tip;
+    while (tips_next(&walk, &tip)) {
+        if (evidence_contradicts(batch, &tip.batch))
+            return true;
+    }
+    return false;
+}
+
+static bool is_staged_forked(const struct pump_node *node)
+{
+    struct tip tip;
+    struct tips_walk walk = tips_begin(crdt_buffer_bytes(&node->snapshot_tips));
+    bool is_any = false;
+    while (!is_any && tips_next(&walk, &tip))
+        is_any = is_forked(node, &tip.batch);
+    for (size_t row = 0; !is_any && row < node->row_count; row++) {
+        claim(crdt_batch_read(node->rows[row].batch, &tip.batch) == CRDT_OK);
+        is_any = is_forked(node, &tip.batch);
+    }
+    return is_any;
+}
+
 /* Merges what is staged and raises the floor to what it brought. */
 static enum crdt_status join(struct pump_node *node, struct crdt_document *document)
 {
     if (!is_staged_true(node))
         return CRDT_ERR_MALFORMED;
+    if (is_staged_forked(node))
+        return CRDT_ERR_FORK;
     uint64_t before[PUMP_FEEDS_MAX];
     size_t count = 0;
     struct tips_walk walk = tips_begin(crdt_buffer_bytes(&node->staged_tips));
@@ -341,6 +369,8 @@ static void snapshot(struct pump *pump, size_t index, const struct core_output *
         struct core_snapshot made = describe(pump, node);
         post_snapshot(item, &made);
     } else {
+        item->input.is_refused = output->is_join && status != CRDT_ERR_BUSY
+            && status != CRDT_ERR_NOMEM;
         item->input.reason =
             status == CRDT_ERR_BUSY ? "disk full" : crdt_status_text(status);
     }

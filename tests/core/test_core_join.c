@@ -68,11 +68,6 @@ START_TEST(both_write_while_one_joins_and_nothing_is_lost)
 }
 END_TEST
 
-static bool is_building(void)
-{
-    return info_has(1, "crdt_join_state:building\r\n");
-}
-
 /* While the store is slow: in `always` what comes is in the open batch, else in
  * batches that are not durable. */
 static void join_while_the_store_is_slow(enum core_durability durability)
@@ -81,8 +76,7 @@ static void join_while_the_store_is_slow(enum core_durability durability)
     drift_apart();
     pump.nodes[1].build_us = SECOND_US;
     cut(1, false);
-    for (int ms = 0; ms < 20000 && !is_building(); ms++)
-        pump_run(&pump, 1000);
+    run_until_building();
     pump.nodes[1].is_store_held = true;
     for (int index = 0; index < 10; index++) {
         char words[32];
@@ -220,23 +214,13 @@ START_TEST(a_snapshot_that_a_peer_fetches_stays_while_its_link_is_lost_for_a_whi
 }
 END_TEST
 
-/* One command with an argument of `size` bytes. */
-static void set_large(size_t node, size_t size)
-{
-    struct crdt_buffer words;
-    crdt_buffer_init(&words, NULL);
-    OK(crdt_buffer_append(&words, "SET large ", 10));
-    while (words.size < 10 + size)
-        OK(crdt_buffer_append(&words, "0123456789abcdef", 16));
-    OK(crdt_buffer_append(&words, "", 1));
-    ck_assert_str_eq(pump_ask(&pump, node, (const char *)words.data), "+OK\r\n");
-    crdt_buffer_close(&words);
-}
-
 START_TEST(a_transfer_leaves_room_for_everything_else)
 {
     begin(2, CORE_ALWAYS);
     pump.part_bytes = SNAPSHOT_PART_BYTES;
+    pump_restart(&pump, 0, SIZE_MAX);
+    pump_restart(&pump, 1, SIZE_MAX);
+    pump_run(&pump, 3 * SECOND_US);
     drift_apart();
     const size_t size = (size_t)15 << 20;
     set_large(0, size);
@@ -249,79 +233,6 @@ START_TEST(a_transfer_leaves_room_for_everything_else)
     uint64_t least_us = size * UINT64_C(1000000) / TRANSFER_BYTES_PER_S;
     ck_assert_uint_ge(pump.now_us - begun_us, least_us * 8 / 10);
     ck_assert_uint_le(pump.now_us - begun_us, least_us * 2);
-    end();
-}
-END_TEST
-
-/* Node 1, cut off, makes a document of what it staged: one that is done in 5 s and
- * has to be made again, since too much comes meanwhile. */
-static void begin_building_twice(void)
-{
-    begin(2, CORE_ALWAYS);
-    drift_apart();
-    pump.nodes[1].options.log_bytes_max = UINT64_MAX;
-    pump_restart(&pump, 1, SIZE_MAX);
-    pump_run(&pump, 3 * SECOND_US);
-    pump.nodes[1].build_us = 5 * SECOND_US;
-    cut(1, false);
-    for (int ms = 0; ms < 20000 && !is_building(); ms++)
-        pump_run(&pump, 1000);
-    cut(1, true);
-    const size_t size = (size_t)15 << 20;
-    for (size_t bytes = 0; bytes <= JOIN_TAIL_BYTES_MAX; bytes += size)
-        set_large(1, size);
-    ck_assert_str_eq(pump_ask(&pump, 1, "DEL large"), ":1\r\n");
-}
-
-START_TEST(a_join_during_which_too_much_came_is_made_again)
-{
-    begin_building_twice();
-    pump_run(&pump, 20 * SECOND_US);
-    ck_assert(info_has(1, "crdt_joins:1\r\n"));
-    ck_assert_uint_eq(pump.nodes[1].discard_count, 2);
-    ck_assert_str_eq(pump_ask(&pump, 1, "SCARD s"), ":55\r\n");
-    end();
-}
-END_TEST
-
-/* What words on their way to node 0 say is durable is in the document of node 1, of
- * which `digest` is what CRDT.DIGEST replies. */
-static void check_word(const struct message *word, const char *digest)
-{
-    struct crdt_dot dots[PUMP_FEEDS_MAX];
-    size_t count = 0;
-    if (word->kind == MESSAGE_ACK)
-        OK(crdt_summary_read(word->as.ack.summary, dots, PUMP_FEEDS_MAX, &count));
-    const struct crdt_document *document = core_document(pump.nodes[1].core);
-    for (size_t index = 0; index < count; index++)
-        ck_assert_uint_le(dots[index].seq, crdt_applied(document, &dots[index].origin));
-    const uint8_t *hash = word->as.compare.context;
-    char hex[9] = "";
-    if (word->kind == MESSAGE_COMPARE)
-        snprintf(hex, sizeof hex, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
-    ck_assert_ptr_nonnull(strstr(digest, hex));
-}
-
-START_TEST(what_a_join_brings_is_acknowledged_with_the_swap_and_not_before)
-{
-    begin_building_twice();
-    /* The document that is done and durable is discarded: it comes in with the next. */
-    for (int ms = 0; ms < 9000 && pump.nodes[1].discard_count == 0; ms++)
-        pump_run(&pump, 1000);
-    cut(1, false);
-    size_t sent = pump.nodes[1].sent_kinds[MESSAGE_ACK];
-    char digest[256] = {0};
-    strncpy(digest, pump_ask(&pump, 1, "CRDT.DIGEST"), sizeof digest - 1);
-    for (; pump.nodes[1].discard_count == 1; pump_run(&pump, pump.latency_us / 2)) {
-        for (struct pump_input *item = pump.first; item != NULL; item = item->next) {
-            struct message word;
-            if (item->node == 0 && item->input.kind == CORE_FRAME
-                && message_read(item->input.bytes, &word) == CRDT_OK)
-                check_word(&word, digest);
-        }
-    }
-    ck_assert_uint_gt(pump.nodes[1].sent_kinds[MESSAGE_ACK], sent);
-    ck_assert(info_has(1, "crdt_joins:1\r\n"));
     end();
 }
 END_TEST
@@ -487,8 +398,6 @@ int main(void)
     tcase_add_test(
         tests, a_snapshot_that_a_peer_fetches_stays_while_its_link_is_lost_for_a_while);
     tcase_add_test(tests, a_transfer_leaves_room_for_everything_else);
-    tcase_add_test(tests, a_join_during_which_too_much_came_is_made_again);
-    tcase_add_test(tests, what_a_join_brings_is_acknowledged_with_the_swap_and_not_before);
     tcase_add_test(tests, a_transfer_goes_on_from_another_who_offers_the_same);
     tcase_add_test(tests, a_snapshot_that_is_replaced_on_the_way_is_fetched_anew);
     tcase_add_test(tests, lost_parts_are_asked_for_again);

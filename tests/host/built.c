@@ -97,8 +97,7 @@ enum import_result bring_in(struct database *into, const struct assembly_order *
 {
     struct import_order import_order = {.number = order->number,
         .snapshot = assembly->snapshot, .raised = assembly->raised,
-        .raised_count = assembly->raised_count, .is_join = order->is_join};
-    memcpy(import_order.joined, assembly->joined, CRDT_HASH_BYTES);
+        .raised_count = assembly->raised_count};
     struct import *import = import_new(&memory, &import_order, order->fd);
     enum import_result result = IMPORT_MORE;
     while (result == IMPORT_MORE) {

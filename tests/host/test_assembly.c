@@ -194,6 +194,7 @@ END_TEST
 /* A peer's store, whose node `b` has written what nobody else has. */
 static struct crdt_buffer peer_bytes, peer_tips;
 static struct core_snapshot peer_snapshot;
+static bool is_shared; /* the store has what the peer's has                        */
 
 static void peer_make(size_t count)
 {
@@ -201,7 +202,11 @@ static void peer_make(size_t count)
     struct database_snapshot newest;
     uint64_t number = newest_number;
     for (size_t i = 0; i < count; i++) {
-        put(peer, &b, NULL);
+        struct core_output output = feeds_write(&b, &choice, ++newest_number);
+        put_output(peer, &output);
+        if (is_shared) {
+            put_output(database, &output);
+        }
     }
     make_snapshot(peer, "peer.db", 1);
     crdt_buffer_init(&peer_bytes, NULL);
@@ -254,6 +259,8 @@ static size_t count_of(const char *sql)
     return (size_t)number;
 }
 
+static bool is_blamed; /* the last refusal is the fault of what is staged          */
+
 /* Tries the join, which must fail for this reason and change nothing. */
 static void expect_refused(const char *reason)
 {
@@ -264,6 +271,7 @@ static void expect_refused(const char *reason)
     ck_assert(!assembly_build(&order, &assembly, &failure));
     ck_assert_msg(strstr(failure.text, reason) != NULL, "%s", failure.text);
     close(order.fd);
+    is_blamed = assembly.is_refused;
     ck_assert_uint_eq(floor_of(&b), 0);
     ck_assert_uint_eq(
         count_of("SELECT count(*) FROM snapshot WHERE bytes IS NOT NULL"), snapshots);
@@ -289,7 +297,6 @@ START_TEST(a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought)
     ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_DONE);
     ck_assert_uint_eq(floor_of(&b), b.seq);
     ck_assert_uint_eq(floor_of(&a), 0);
-    ck_assert_uint_eq(count_of("SELECT count(*) FROM stage"), 0);
     feeds_merge(&here, crdt_buffer_bytes(&peer_bytes));
     expect_newest(database, feeds_snapshot(&here));
     expect_tips(database, &here);
@@ -298,11 +305,22 @@ START_TEST(a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought)
     ck_assert_int_eq(crdt_digest(here.document, &wanted), CRDT_OK);
     ck_assert_mem_eq(&joined, &wanted, sizeof wanted);
     assembly_close(&assembly);
+    /* Too much may have come meanwhile: then it is made once more. */
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM stage"), 1);
+    put(database, &a, &here);
+    place(database, 3);
+    order = order_of("store.db", 3, true);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    ck_assert_ptr_nonnull(assembly.document);
+    ck_assert_uint_eq(assembly.raised_count, 0);
+    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_DONE);
+    assembly_close(&assembly);
+    expect_newest(database, feeds_snapshot(&here));
     peer_free();
     /* And the next snapshot stands on it. */
     put(database, &b, &here);
     put(database, &here, NULL);
-    make_snapshot(database, "store.db", 2);
+    make_snapshot(database, "store.db", 4);
     expect_newest(database, feeds_snapshot(&here));
     database_close(database);
     database = NULL;
@@ -354,6 +372,97 @@ START_TEST(a_tip_that_its_origin_did_not_sign_is_refused)
     peer_tips.data[peer_tips.size - 1] ^= 1;
     stage_all();
     expect_refused("not signed by its origin");
+    ck_assert(is_blamed);
+}
+END_TEST
+
+/* Another history of b's feed: two batches that b will write as well, one that it
+ * will not, `more` behind it. Into the store, unless that is NULL; returns the third,
+ * of which the numbers and hashes are good. */
+static struct core_output write_fork(struct database *into, struct choice other, size_t more)
+{
+    struct feeds_node fork;
+    struct choice same = choice;
+    struct core_output third = {.last_seq = 0};
+    feeds_node_open(&fork, 2);
+    for (size_t i = 0; i < 3 + more; i++) {
+        struct core_output output =
+            feeds_write(&fork, i < 2 ? &same : &other, newest_number + 1 + i);
+        if (into != NULL) {
+            put_output(into, &output);
+        }
+        third = i == 2 ? output : third;
+    }
+    feeds_node_close(&fork);
+    return third;
+}
+
+/* The third batch that b will write. */
+static struct core_output third_of_b(void)
+{
+    struct choice rest = choice;
+    struct feeds_node ahead;
+    feeds_node_open(&ahead, 2);
+    for (int i = 0; i < 2; i++) {
+        feeds_write(&ahead, &rest, newest_number + 1);
+    }
+    feeds_node_close(&ahead);
+    return write_fork(NULL, rest, 0);
+}
+
+/* The same batches as b's, and then one that is as long as b's third. */
+static void put_fork(size_t more)
+{
+    struct core_output wanted = third_of_b();
+    struct core_output found = {.last_seq = 0};
+    struct choice other;
+    /* There is only one batch that holds nothing but a note. */
+    while (wanted.first_seq == wanted.last_seq) {
+        choice_below(&choice, 2);
+        wanted = third_of_b();
+    }
+    for (uint64_t seed = 1; found.last_seq != wanted.last_seq ||
+         memcmp(found.head, wanted.head, sizeof found.head) == 0; seed++) {
+        other = choice_from_seed(seed);
+        found = write_fork(NULL, other, 0);
+    }
+    write_fork(database, other, more);
+}
+
+START_TEST(a_tip_of_another_history_is_refused_wherever_it_ends)
+{
+    /* Batches behind the third: here, at the peer. */
+    static const size_t more[][2] = {{0, 0}, {0, 1}, {5, 0}};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        if (i > 0) {
+            built_teardown();
+            built_setup();
+        }
+        put_fork(more[i][0]);
+        peer_make(3 + more[i][1]);
+        stage_all();
+        expect_refused("another history");
+        ck_assert(is_blamed);
+    }
+}
+END_TEST
+
+START_TEST(a_tip_that_ends_before_what_is_here_is_no_fork)
+{
+    struct assembly assembly;
+    is_shared = true;
+    peer_make(3);
+    is_shared = false;
+    stage_all();
+    for (int i = 0; i < 10; i++) {
+        put(database, &b, NULL);
+    }
+    place(database, 1);
+    struct assembly_order order = order_of("store.db", 1, true);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    close(order.fd);
+    assembly_close(&assembly);
+    peer_free();
 }
 END_TEST
 
@@ -404,6 +513,8 @@ int main(void)
     tcase_add_test(tests, staged_bytes_that_were_damaged_are_refused);
     tcase_add_test(tests, another_snapshot_than_the_one_offered_is_refused);
     tcase_add_test(tests, a_tip_that_its_origin_did_not_sign_is_refused);
+    tcase_add_test(tests, a_tip_of_another_history_is_refused_wherever_it_ends);
+    tcase_add_test(tests, a_tip_that_ends_before_what_is_here_is_no_fork);
     tcase_add_test(tests, a_snapshot_that_holds_more_than_its_tips_prove_is_refused);
     tcase_add_test(tests, a_snapshot_of_which_a_part_is_missing_is_refused);
     tcase_add_test(tests, without_anything_staged_there_is_no_join);

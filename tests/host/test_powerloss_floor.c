@@ -199,14 +199,14 @@ static int draft_of(const struct context *context, size_t *ret_bytes)
 
 /* Brings in a snapshot with what is applied, and for a join with what `brought`
  * has beyond it. */
-static void make_snapshot(const struct context *brought, const uint8_t *joined)
+static void make_snapshot(const struct context *brought)
 {
     const struct core_output output = {.kind = CORE_SNAPSHOT, .number = ++number};
     struct row *row = row_new(&memory, &output, CORE_NO);
     struct context context = applied;
     struct crdt_dot raised[FEEDS];
     struct import_order order = {.number = output.number, .raised = raised,
-        .is_join = brought != NULL, .snapshot = {.tips = crdt_text("tips")}};
+        .snapshot = {.tips = crdt_text("tips")}};
     size_t bytes = 0;
     bool is_placed =
         goes_on(database_write(database, row, 1, false, &failure));
@@ -216,9 +216,6 @@ static void make_snapshot(const struct context *brought, const uint8_t *joined)
             context.seq[feed] = brought->seq[feed];
             raised[order.raised_count++] = (struct crdt_dot){origin_of(feed), context.seq[feed]};
         }
-    }
-    if (brought != NULL) {
-        memcpy(order.joined, joined, CRDT_HASH_BYTES);
     }
     int fd = draft_of(&context, &bytes);
     order.snapshot.bytes = bytes;
@@ -276,6 +273,17 @@ static void drop_some(void)
 
 static struct context offered;
 
+/* May be lost: then the join is made again. */
+static void unstage(void)
+{
+    const struct core_output output = {.kind = CORE_UNSTAGE};
+    struct errand *errand = errand_new(&memory, &output);
+    if (!powerloss_has_come()) {
+        goes_on(errand_do(errand, database));
+    }
+    errand_free(errand);
+}
+
 /* Takes the next part of a peer's snapshot, or joins it. */
 static void stage_or_join(void)
 {
@@ -288,7 +296,8 @@ static void stage_or_join(void)
         crdt_buffer_close(&stage.tips);
     }
     if (is_there && staged == snapshot.parts) {
-        make_snapshot(&offered, snapshot.hash);
+        make_snapshot(&offered);
+        unstage();
         return;
     }
     if (staged == 0) {
@@ -311,7 +320,7 @@ static void live_once(void)
     if (open_and_look()) {
         for (unsigned i = 0; i < 400 && !powerloss_has_come(); i++) {
             switch (below(8)) {
-            case 0: make_snapshot(NULL, NULL); break;
+            case 0: make_snapshot(NULL); break;
             case 1:
             case 2: drop_some(); break;
             case 3: stage_or_join(); break;

@@ -8,8 +8,6 @@
 #include "tests/sim/simulator.h"
 #include "tests/sim/transfer.h"
 
-#define PARTS_MAX 40 /* of one snapshot: larger ones have larger parts            */
-
 /* What is being made. */
 struct build {
     struct simulator *sim;
@@ -215,14 +213,13 @@ static void build_commit(struct build *build)
     build_context(build, build->document, &build->context);
     free(snapshot->bytes);
     free(snapshot->tips);
-    uint64_t part_bytes = build->bytes.size / PARTS_MAX + 1;
     *snapshot = (struct disk_snapshot){ .place = disk->work.marked,
         .bytes = array_copy(build->bytes.data, build->bytes.size),
         .size = build->bytes.size,
         .tips = array_copy(build->tips.data, build->tips.size),
         .tips_size = build->tips.size,
         .context = build->context,
-        .part_bytes = part_bytes > sim->part_bytes ? part_bytes : sim->part_bytes };
+        .part_bytes = sim->part_bytes };
     build_heal(disk);
     invariants_snapshot(sim, build->node);
     sim->stats.snapshots++;
@@ -231,7 +228,6 @@ static void build_commit(struct build *build)
         return;
     disk->work.joined = build->document;
     build->document = NULL;
-    disk_staged_cut(&disk->staged, 0);
     faults_spring(sim, build->node, TRAP_JOIN_DURABLE);
 }
 

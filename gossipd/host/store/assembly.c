@@ -16,6 +16,7 @@
 #include "gossipd/host/identity.h"
 #include "gossipd/host/store/tips_table.h"
 #include "gossipd/limits.h"
+#include "gossipd/wire/evidence.h"
 
 struct builder {
     const struct assembly_order *order;
@@ -217,36 +218,85 @@ static bool check_context(struct builder *builder)
 
 /* ---- The join ------------------------------------------------------------------ */
 
-/* Notes which floors the staged tips raise, and takes the tips that are new once
- * their signatures are found good. */
-static bool take_tips(struct builder *builder, struct crdt_bytes tips)
+/* What is staged is at fault: no second try would end otherwise. */
+static bool refuse(struct builder *builder, const char *why)
+{
+    builder->assembly->is_refused = true;
+    return failure_say(builder->failure, "%s", why);
+}
+
+/* The stored batch of the feed that holds `seq`, or is the last before it. False:
+ * it was dropped. What comes back points to nothing. */
+static bool find_stored(struct builder *builder, const struct crdt_origin *origin,
+    uint64_t seq, struct crdt_batch *ret_batch)
+{
+    sqlite3_stmt *rows = sql_prepare(builder->handle,
+        "SELECT bytes FROM batch WHERE key = ?1 AND generation = ?2 AND first <= ?3 "
+        "ORDER BY first DESC LIMIT 1");
+    sql_bind_origin(rows, origin);
+    sqlite3_bind_int64(rows, 3, (int64_t)seq);
+    bool is_found = rows != NULL && sqlite3_step(rows) == SQLITE_ROW &&
+        crdt_batch_read(sql_bytes(rows, 0), ret_batch) == CRDT_OK;
+    sqlite3_finalize(rows);
+    return is_found;
+}
+
+/* Whether one feed can hold both the tip and what is here of it: its newest batch,
+ * and where the tip ends before that, the batch there unless it was dropped
+ * (invariant I7). */
+static bool fits(struct builder *builder, const struct tip *tip)
+{
+    struct crdt_batch stored;
+    const struct tip *newest = tips_table_find(&builder->tips, &tip->batch.origin);
+    if (newest == NULL) {
+        return true;
+    }
+    if (evidence_contradicts(&newest->batch, &tip->batch)) {
+        return false;
+    }
+    return tip->batch.last_seq >= newest->batch.last_seq ||
+        !find_stored(builder, &tip->batch.origin, tip->batch.last_seq, &stored) ||
+        !evidence_contradicts(&stored, &tip->batch);
+}
+
+/* Takes one that is new, and notes which floor it raises. */
+static bool take_tip(struct builder *builder, const struct tip *tip)
 {
     struct assembly *assembly = builder->assembly;
+    void *raised = assembly->raised;
+    bool has_room = memory_grow(&assembly->memory, &raised, &assembly->raised_capacity,
+        assembly->raised_count + 1, sizeof *assembly->raised);
+    assembly->raised = raised;
+    if (!has_room || tips_table_put(&builder->tips, &tip->batch, tip->signature) != CRDT_OK) {
+        return say_status(builder, "cannot take the tips", CRDT_ERR_NOMEM);
+    }
+    assembly->raised[assembly->raised_count++] =
+        (struct crdt_dot){tip->batch.origin, tip->batch.last_seq};
+    return true;
+}
+
+/* Takes the tips that are new, once all of them are found signed by their origins
+ * and of the histories that are here. */
+static bool take_tips(struct builder *builder, struct crdt_bytes tips)
+{
     size_t count = 0;
     struct tip tip;
     if (tips_check(tips, &count) != CRDT_OK) {
-        return failure_say(builder->failure, "the staged snapshot's tips are malformed");
+        return refuse(builder, "the staged snapshot's tips are malformed");
     }
     struct tips_walk walk = tips_begin(tips);
     while (tips_next(&walk, &tip)) {
-        uint64_t seq = crdt_applied(builder->document, &tip.batch.origin);
-        if (tip.batch.last_seq <= seq) {
-            continue;
-        }
         if (!tip_is_signed(&tip, builder->order->cluster_id)) {
-            return failure_say(
-                builder->failure, "a tip of the staged snapshot is not signed by its origin");
+            return refuse(builder, "a tip of the staged snapshot is not signed by its origin");
         }
-        void *raised = assembly->raised;
-        bool has_room = memory_grow(&assembly->memory, &raised, &assembly->raised_capacity,
-            assembly->raised_count + 1, sizeof *assembly->raised);
-        assembly->raised = raised;
-        if (!has_room ||
-            tips_table_put(&builder->tips, &tip.batch, tip.signature) != CRDT_OK) {
-            return say_status(builder, "cannot take the tips", CRDT_ERR_NOMEM);
+        if (!fits(builder, &tip)) {
+            return refuse(builder,
+                "a tip of the staged snapshot is of another history than the one here");
         }
-        assembly->raised[assembly->raised_count++] =
-            (struct crdt_dot){tip.batch.origin, tip.batch.last_seq};
+        bool is_new = tip.batch.last_seq > crdt_applied(builder->document, &tip.batch.origin);
+        if (is_new && !take_tip(builder, &tip)) {
+            return false;
+        }
     }
     return true;
 }
@@ -257,10 +307,10 @@ static bool join_bytes(struct builder *builder, const struct database_stage *sta
     size_t hash_at = bytes.size - CRDT_HASH_BYTES;
     if (bytes.size < CRDT_HASH_BYTES || memcmp((const uint8_t *)bytes.data + hash_at,
                                             stage->snapshot.hash, CRDT_HASH_BYTES) != 0) {
-        return failure_say(
-            builder->failure, "the staged bytes are not the snapshot that was offered");
+        return refuse(builder, "the staged bytes are not the snapshot that was offered");
     }
     enum crdt_status status = crdt_merge(builder->document, bytes);
+    builder->assembly->is_refused = status != CRDT_OK && status != CRDT_ERR_NOMEM;
     return status == CRDT_OK ||
         say_status(builder, "the staged snapshot cannot be merged", status);
 }
@@ -273,7 +323,6 @@ static bool join_stage(struct builder *builder, const struct database_stage *sta
         database_stage_bytes(builder->handle, stage, &bytes, builder->failure) &&
         join_bytes(builder, stage, crdt_buffer_bytes(&bytes));
     crdt_buffer_close(&bytes);
-    memcpy(builder->assembly->joined, stage->snapshot.hash, CRDT_HASH_BYTES);
     return is_joined;
 }
 
@@ -320,9 +369,9 @@ static bool write_tips(struct builder *builder)
 {
     struct assembly *assembly = builder->assembly;
     if (!tips_table_fits(&builder->tips, builder->document)) {
-        return failure_say(builder->failure, builder->order->is_join
-                ? "the staged snapshot holds operations that its tips do not prove"
-                : "its feeds do not end where the store's batches say");
+        return builder->order->is_join
+            ? refuse(builder, "the staged snapshot holds operations that its tips do not prove")
+            : failure_say(builder->failure, "its feeds do not end where the store's batches say");
     }
     enum crdt_status status =
         tips_write(&assembly->tips, builder->tips.tips, builder->tips.count);
@@ -350,7 +399,9 @@ bool assembly_build(const struct assembly_order *order, struct assembly *ret_ass
     if (is_built) {
         *ret_assembly = assembly;
     } else {
+        bool is_refused = assembly.is_refused;
         assembly_close(&assembly);
+        *ret_assembly = (struct assembly){.is_refused = is_refused};
     }
     return is_built;
 }

@@ -32,11 +32,11 @@ struct assembly {
     struct crdt_dot *raised;        /* a join: what it brought, feed by feed        */
     size_t raised_count;
     size_t raised_capacity;
-    uint8_t joined[CRDT_HASH_BYTES]; /* a join: which one was staged                */
+    bool is_refused;                /* a join: there is none because of what is staged */
     uint64_t batches;               /* that were merged                             */
 };
 
-/* False: `failure` says why, and there is nothing to close. */
+/* False: `failure` says why, `is_refused` is told, and there is nothing to close. */
 bool assembly_build(const struct assembly_order *order, struct assembly *ret_assembly,
     struct failure *failure);
 /* Frees what is left in it, the document too. Accepts one that is all zeros. */

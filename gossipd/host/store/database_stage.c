@@ -14,13 +14,6 @@ bool database_stage_clear(sqlite3 *handle)
     return sql_finish(sql_prepare(handle, "DELETE FROM stage"));
 }
 
-bool database_stage_forget(sqlite3 *handle, const uint8_t hash[static CRDT_HASH_BYTES])
-{
-    sqlite3_stmt *statement = sql_prepare(handle, "DELETE FROM stage WHERE hash = ?1");
-    sql_bind_bytes(statement, 1, (struct crdt_bytes){hash, CRDT_HASH_BYTES});
-    return sql_finish(statement);
-}
-
 static bool begin(sqlite3 *handle, const struct core_snapshot *snapshot)
 {
     sqlite3_stmt *statement = sql_prepare(handle,

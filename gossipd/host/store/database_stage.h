@@ -20,8 +20,6 @@ bool database_stage_add(sqlite3 *handle, const struct core_snapshot *snapshot, u
 
 /* Forgets what is staged; its parts are swept later. */
 bool database_stage_clear(sqlite3 *handle);
-/* The same, if that is the snapshot of this name. */
-bool database_stage_forget(sqlite3 *handle, const uint8_t hash[static CRDT_HASH_BYTES]);
 
 /* What is staged. `tips` is the caller's to close. */
 struct database_stage {

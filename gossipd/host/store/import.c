@@ -11,7 +11,6 @@
 #include "gossipd/core/memory.h"
 #include "gossipd/host/store/database_floor.h"
 #include "gossipd/host/store/database_snapshot.h"
-#include "gossipd/host/store/database_stage.h"
 #include "gossipd/limits.h"
 
 struct import {
@@ -112,7 +111,9 @@ static bool add_part(sqlite3 *handle, void *context)
         import->size, &import->has_place);
 }
 
-/* The one step that makes it whole, and for a join all that goes with it. */
+/* The one step that makes it whole, and for a join all that goes with it. What is
+ * staged stays: the core says when it is not needed any more, for the join may have
+ * to be made again. */
 static bool finish(sqlite3 *handle, void *context)
 {
     struct import *import = context;
@@ -123,7 +124,7 @@ static bool finish(sqlite3 *handle, void *context)
         memcpy(&dot, import->raised.data + i * sizeof dot, sizeof dot);
         is_done = database_floor_raise(handle, &dot);
     }
-    return is_done && (!order->is_join || database_stage_forget(handle, order->joined));
+    return is_done;
 }
 
 static enum import_result result_of(enum database_result result, enum import_result done)

@@ -2,7 +2,7 @@
  * never wait long. The file has no name: only its descriptor is known.
  *
  * What makes it whole is one durable transaction. For a join that also raises the
- * floor to what the peer's snapshot brought, and forgets what was staged. */
+ * floor to what the peer's snapshot brought. */
 #ifndef GOSSIPD_HOST_IMPORT_H
 #define GOSSIPD_HOST_IMPORT_H
 
@@ -15,8 +15,6 @@ struct import_order {
     struct core_snapshot snapshot; /* `parts` is found here                        */
     const struct crdt_dot *raised; /* a join: floors that rise                     */
     size_t raised_count;
-    bool is_join;
-    uint8_t joined[CRDT_HASH_BYTES]; /* a join: what is staged                      */
 };
 
 /* So many parts have `bytes`. */

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "gossipd/limits.h"
 #include "gossipd/wire/resp.h"
 #include "tests/support/claim.h"
 
@@ -43,7 +42,6 @@ void site_open(struct site *site, uint8_t key)
         .durability = &site->durability,
         .random = &site->random,
         .stats = &site->stats,
-        .folds = {.count = FOLD_COUNT},
         .status_json = status_text,
         .status_info = status_text,
         .status_context = site,
