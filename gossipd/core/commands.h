@@ -27,6 +27,7 @@ struct fold_bounds {
     uint64_t exact_seq;   /* up to this one: every member has them                  */
     uint64_t run_after;   /* behind this one and up to `run_seq`, as a run of their  */
     uint64_t run_seq;     /* own: members that are away lack them                   */
+    uint64_t count;       /* contributions that make folding worth it               */
 };
 
 /* What a command may touch. Lent for the call by core.c. */

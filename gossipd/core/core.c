@@ -174,6 +174,10 @@ enum crdt_status core_open(const struct core_options *options, struct core **ret
     if (core == NULL)
         return CRDT_ERR_NOMEM;
     core->options = *options;
+    if (options->fold_count == 0)
+        core->options.fold_count = FOLD_COUNT;
+    if (options->fold_away_us == 0)
+        core->options.fold_away_us = FOLD_AWAY_US;
     core->random = options->seed;
     core->durability = options->durability;
     core->is_generation_burnt = options->is_generation_burnt;

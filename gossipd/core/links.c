@@ -125,7 +125,7 @@ void links_tick(struct core *core)
             tick_link(core, peer);
         else
             tick_dial(core, peer);
-        if (peer_watch_acks(peer, core->document, core->now_us))
+        if (peer_watch_acks(peer, core->document, core->now_us, core->options.fold_away_us))
             core->is_fold_stale = true;
     }
 }

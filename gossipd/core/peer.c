@@ -241,14 +241,15 @@ uint64_t peer_acknowledged(
     return peer->fold_seq;
 }
 
-bool peer_watch_acks(struct peer *peer, const struct crdt_document *document, uint64_t now_us)
+bool peer_watch_acks(struct peer *peer, const struct crdt_document *document, uint64_t now_us,
+    uint64_t away_us)
 {
     struct crdt_origin self = crdt_self(document);
     uint64_t newest = crdt_applied(document, &self) + crdt_open_records(document);
     bool has_all = peer_acknowledged(peer, document, now_us) >= newest;
     if (has_all)
         peer->silent_us = now_us;
-    if (peer->is_fold_away || now_us - peer->silent_us < FOLD_AWAY_US)
+    if (peer->is_fold_away || now_us - peer->silent_us < away_us)
         return false;
     peer->is_fold_away = true;
     peer->run_after = newest;

@@ -92,7 +92,7 @@ struct peer {
     uint64_t fold_seq;        /* own ops that it has acknowledged, of `fold_generation` */
     uint64_t fold_generation;
     uint64_t silent_us;       /* since when it acknowledges nothing of what it might */
-    bool is_fold_away;        /* for FOLD_AWAY_US                                   */
+    bool is_fold_away;        /* for long enough                                    */
     uint64_t run_after;       /* then: own ops behind this one fold as a run        */
     uint64_t folded_after;    /* runs folded while it was away have own ops between */
     uint64_t folded_seq;      /* these two; 0: none                                 */
@@ -142,9 +142,10 @@ void peer_take_ack(struct peer *peer, uint64_t now_us);
 uint64_t peer_acknowledged(
     struct peer *peer, const struct crdt_document *document, uint64_t now_us);
 /* Watches for how long the peer acknowledges nothing; true when it has just become
- * away for folding. The run begins here, so looks a second apart make it begin a
+ * away for folding, after `away_us`. The run begins here, so looks a second apart make it begin a
  * second late at most. */
-bool peer_watch_acks(struct peer *peer, const struct crdt_document *document, uint64_t now_us);
+bool peer_watch_acks(struct peer *peer, const struct crdt_document *document, uint64_t now_us,
+    uint64_t away_us);
 /* A run with own operations behind `after`, up to `seq`, was folded without it. */
 void peer_folded_run(struct peer *peer, uint64_t after, uint64_t seq);
 /* True when who had seen own operations up to `seq` may have a part only of what was

@@ -37,7 +37,7 @@ static struct fold_bounds fold_bounds(struct core *core)
     struct crdt_origin self = crdt_self(core->document);
     uint64_t seq = core->options.peer_count == 0 ? UINT64_MAX
                                                  : vector_get(&core->journal.durable, &self);
-    struct fold_bounds folds = {.run_seq = seq};
+    struct fold_bounds folds = {.run_seq = seq, .count = core->options.fold_count};
     bool is_any_away = false;
     for (size_t index = 0; index < core->options.peer_count; index++) {
         struct peer *peer = &core->peers[index];

@@ -5,7 +5,6 @@
 #include "tests/sim/simulator.h"
 
 #define MESSAGE_ACK_CODE 4            /* docs/wire-format.md                        */
-#define AWAY_US UINT64_C(10000000)    /* docs/semantics.md                          */
 
 /* One record of a feed: when it was made, and what its author had seen. */
 struct act {
@@ -140,7 +139,7 @@ static unsigned nodes_away(
     const struct known_batch *first = registry_batch(&sim->registry, origin, from);
     unsigned away = 0;
     for (size_t i = 0; first != NULL && i < sim->node_count; i++)
-        if (i != node && first->made_us >= sim->nodes[node].acked_us[i] + AWAY_US)
+        if (i != node && first->made_us >= sim->nodes[node].acked_us[i] + sim->fold_away_us)
             away |= 1u << i;
     return away;
 }
@@ -159,8 +158,8 @@ static void folds_judge(struct simulator *sim, size_t node, const struct act *fo
             (unsigned long long)durable, is_away ? ", away" : "");
         if (durable < h && !is_away && sim->is_model_exact)
             simulator_fail(sim,
-                "n%zu: I9: %s %llu folds %llu to %llu, and n%zu, not away for 10 s before the first"
-                " was made, never had more than %llu on disk",
+                "n%zu: I9: %s %llu folds %llu to %llu, and n%zu, not away when the first was"
+                " made, never had more than %llu on disk",
                 node + 1, simulator_label(sim, fold->origin).text, (unsigned long long)fold->seq,
                 (unsigned long long)fold->record->fold_from, (unsigned long long)h, i + 1,
                 (unsigned long long)durable);

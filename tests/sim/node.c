@@ -74,6 +74,8 @@ static void node_open(struct simulator *sim, size_t node)
         .history_ms = sim->history_ms,
         .log_bytes_max = sim->log_bytes_max,
         .unacked_bytes_max = sim->unacked_bytes_max,
+        .fold_count = sim->fold_count,
+        .fold_away_us = sim->fold_away_us,
         .part_bytes = sim->part_bytes,
         .generation = disk_mark(disk, CORE_MARK_GENERATION, disk->count),
         .is_generation_burnt

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gossipd/core/random.h"
+#include "gossipd/limits.h"
 #include "tests/sim/array.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/liveness.h"
@@ -103,6 +104,10 @@ static void simulator_draw_log(struct simulator *sim)
         sim->log_bytes_max = UINT64_C(500) << simulator_random(sim, 8);
     if (!simulator_chance(sim, 3))
         sim->unacked_bytes_max = UINT64_C(500) << simulator_random(sim, 8);
+    if (!simulator_chance(sim, 4)) /* tiny, so that counters fold all the time */
+        sim->fold_count = UINT64_C(2) << simulator_random(sim, 6);
+    if (!simulator_chance(sim, 4))
+        sim->fold_away_us = UINT64_C(1200000) << simulator_random(sim, 4);
     sim->part_bytes = 40 + simulator_random(sim, 400);
     sim->drop_rows = 1 + simulator_random(sim, 50);
 }
@@ -137,7 +142,9 @@ void simulator_open(struct simulator *sim, const struct simulator_options *optio
         .drop_rows = UINT64_MAX,
         .history_ms = UINT64_MAX,
         .log_bytes_max = UINT64_MAX,
-        .unacked_bytes_max = UINT64_MAX };
+        .unacked_bytes_max = UINT64_MAX,
+        .fold_count = FOLD_COUNT,
+        .fold_away_us = FOLD_AWAY_US };
     sim->node_count
         = options->node_count > 0 ? options->node_count : 3 + simulator_random(sim, 3);
     sim->registry.node_count = sim->node_count;

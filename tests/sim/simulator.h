@@ -101,6 +101,7 @@ struct simulator {
     uint64_t part_bytes;        /* of one part of a snapshot, but its last       */
     uint64_t drop_rows;         /* in one transaction of a DROP                  */
     uint64_t history_ms, log_bytes_max, unacked_bytes_max; /* see core.h         */
+    uint64_t fold_count, fold_away_us; /* likewise                               */
     uint64_t portion_max;       /* elements or fields in one command            */
     uint64_t multi_max;         /* commands in one MULTI                        */
     uint64_t field_count;       /* of the sets and hashes                       */

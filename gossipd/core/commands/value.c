@@ -61,12 +61,12 @@ enum crdt_status value_assign(struct call *call, struct crdt_path path, struct c
     return status;
 }
 
-/* Folding is asked for at every 64th contribution only: asking costs O(their
- * number), and beside contributions that may not be folded yet it is in vain. An
- * increment that shares the open batch's contribution does not ask again. */
-static bool is_fold_due(size_t count_before, size_t count)
+/* Folding is asked for at every 64th contribution only (FOLD_COUNT): asking costs
+ * O(their number), and beside contributions that may not be folded yet it is in vain.
+ * An increment that shares the open batch's contribution does not ask again. */
+static bool is_fold_due(const struct call *call, size_t count_before, size_t count)
 {
-    return count != count_before && count % FOLD_COUNT == 0;
+    return count != count_before && count % call->environment->folds.count == 0;
 }
 
 static enum crdt_status fold(
@@ -113,7 +113,7 @@ enum crdt_status value_increment(
         status = crdt_counter_add(transaction, path, amount);
     }
     size_t count = crdt_count(document, path, CRDT_COUNTER);
-    if (status == CRDT_OK && is_fold_due(count_before, count)) {
+    if (status == CRDT_OK && is_fold_due(call, count_before, count)) {
         status = fold(call, transaction, path);
     }
     return status == CRDT_OK ? resp_integer(call->reply, result) : status;

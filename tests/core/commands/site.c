@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "gossipd/limits.h"
 #include "gossipd/wire/resp.h"
 #include "tests/support/claim.h"
 
@@ -42,6 +43,7 @@ void site_open(struct site *site, uint8_t key)
         .durability = &site->durability,
         .random = &site->random,
         .stats = &site->stats,
+        .folds = {.count = FOLD_COUNT},
         .status_json = status_text,
         .status_info = status_text,
         .status_context = site,
