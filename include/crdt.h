@@ -303,7 +303,8 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_flag_disable(
     struct crdt_transaction *transaction, struct crdt_path path);
 /* Removes what is observed at and under the path: of one type, or with
  * CRDT_ANY of all. One operation whatever the size. What is absent makes no
- * operation. Resets counters, clears sets and maps, deletes keys. */
+ * operation. Resets counters, clears sets and maps, deletes keys. RANGE when
+ * there is no such type. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_remove(
     struct crdt_transaction *transaction, struct crdt_path path, enum crdt_type type);
 /* An operation without effect that carries, signed by its batch, what this
@@ -364,7 +365,9 @@ CRDT_API bool crdt_flag_is_enabled(const struct crdt_document *document, struct 
 /* Walks the keys of a map or the elements of a set in an order of this
  * replica's own. Between changes each is given once. `position` survives
  * changes: a walk begun again from it gives everything that was there all the
- * time at least once. Other fields are private and die with the next change. */
+ * time at least once. Only crdt_abort() voids it: after it, begin again at the
+ * start with a position that was saved inside the transaction. Other fields are
+ * private and die with the next change. */
 struct crdt_iterator {
     uint64_t position;
     const void *container;
@@ -432,10 +435,19 @@ CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_diff(struct crdt_document *docume
 
 /* Merges a delta, batches of any origins in any order, or a snapshot: whole or
  * not at all. What is known already is skipped. A batch whose predecessors are
- * missing waits within `pending_bytes_max`. Errors: MALFORMED; VERSION; GAP
+ * missing waits within `pending_bytes_max`, and one that begins where another
+ * waits already is dropped with OK: once what came first is applied or refused,
+ * crdt_applied() tells whether to bring it again. Errors: MALFORMED; VERSION; GAP
  * when a batch cannot be applied and cannot wait (crdt_missing() says what for);
  * AMNESIA when it brings operations of this origin that are not here: nothing is
- * merged and writing stops; FORK when it contradicts a history known here. */
+ * merged and writing stops; FORK when it contradicts a history known here; BUSY
+ * while a transaction is open; LIMIT when it names too many origins; NOMEM.
+ *
+ * FORK is certain as far as the heads of a feed are remembered, the newest 129
+ * since it was loaded. Of what is older, or of a stretch that a snapshot
+ * skipped, nothing is known, and anything is believed: a snapshot that is ahead
+ * of a feed brings no proof that its history goes through ours. Who may meet
+ * clones compares heads or headers of batches first. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_merge(
     struct crdt_document *document, struct crdt_bytes bytes);
 
@@ -506,7 +518,7 @@ struct crdt_batch {
     struct crdt_bytes bytes;       /* the whole batch                            */
 };
 /* Reads the batch at the front of `bytes`, its bounds and hashes; operations
- * are checked only by crdt_merge(). Errors: MALFORMED, VERSION, LIMIT. */
+ * are checked only by crdt_merge(). Errors: MALFORMED, VERSION. */
 CRDT_API CRDT_MUST_CHECK enum crdt_status crdt_batch_read(
     struct crdt_bytes bytes, struct crdt_batch *ret_batch);
 /* Reads a header that was kept without its batch: what a signature over its head
