@@ -79,7 +79,7 @@ summary() {
                 word = parts[i]
                 sub(/^[^ ]+ /, "", word)
                 if (!(word in sums)) names[++name_count] = word
-                is_longest = word == "s" || word ~ /rounds$/
+                is_longest = word == "s" || word ~ / rounds/
                 if (is_longest) sums[word] = number > sums[word] ? number : sums[word]
                 else sums[word] += number
             }

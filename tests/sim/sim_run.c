@@ -146,13 +146,15 @@ static void print_totals(const struct run_totals *totals)
            " members lost for good, %" PRIu64 " offers, %" PRIu64 " parts, %" PRIu64
            " joins, %" PRIu64 " joins refused, %" PRIu64 " starts with staged parts, %" PRIu64
            " drops, %" PRIu64 " batches dropped, %" PRIu64
-           " unequal once more, %" PRIu64 " of %d more rounds, %" PRIu64 " of %d rounds; faults:",
+           " unequal once more, %" PRIu64 " of %d more rounds, %" PRIu64
+           " of %d rounds beside a bad disk, %" PRIu64 " of %d rounds; faults:",
         totals->seeds, stats->operations, totals->simulated_s, elapsed,
         (double)stats->operations * rate, (double)totals->seeds * rate, stats->steps,
         stats->generations, stats->oracles, stats->references, stats->ed25519, stats->snapshots,
         stats->loads, stats->lost, stats->offers, stats->parts, stats->joins,
         stats->joins_refused, stats->resumed, stats->drops, stats->dropped, stats->agains,
-        stats->again, AGAIN_ROUNDS, stats->rounds, CONVERGE_ROUNDS);
+        stats->again, AGAIN_ROUNDS, stats->rounds_beside, CONVERGE_ROUNDS_BESIDE_DISK,
+        stats->rounds, CONVERGE_ROUNDS);
     for (size_t i = 0; i < FAULT_COUNT; i++)
         printf(" %s %" PRIu64, fault_text((enum fault)i), totals->faults[i]);
     printf("\n");
@@ -201,6 +203,8 @@ static bool run_once(const struct run_options *options, uint64_t seed,
     totals->stats.agains += sim.stats.agains;
     if (totals->stats.again < sim.stats.again)
         totals->stats.again = sim.stats.again;
+    if (totals->stats.rounds_beside < sim.stats.rounds_beside)
+        totals->stats.rounds_beside = sim.stats.rounds_beside;
     if (totals->stats.rounds < sim.stats.rounds)
         totals->stats.rounds = sim.stats.rounds;
     for (size_t i = 0; i < FAULT_COUNT; i++)

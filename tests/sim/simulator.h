@@ -16,10 +16,14 @@
 /* How many heartbeat rounds after the last fault all nodes may need to be equal.
  * A round is a second: start wait 2, a silent link 3, connect 1, a member that
  * still stands still 4, a lost message is repaired after 3, twice: 20 with the
- * rest. Who is below a floor waits for an offer 2, for a source that is gone 5, to
- * try again what has failed 10, and lets others fetch its own snapshot before it
- * voids it, 10. */
-#define CONVERGE_ROUNDS 47
+ * rest. Who is below a floor waits for an offer 2, for a source that is gone 5, lets
+ * others fetch its own snapshot before it voids it 10, tries twice what a lie has spoilt
+ * and then another one, 10 each, the last of them with others fetching again, 10. */
+#define CONVERGE_ROUNDS 67
+/* A member whose disk never works again asks for snapshots for ever, and whoever wants
+ * to join lets it, for a minute each time: JOIN_HELD_US, and one join may lead to
+ * another. */
+#define CONVERGE_ROUNDS_BESIDE_DISK (CONVERGE_ROUNDS + 120)
 #define ROUND_US UINT64_C(1000000)
 #define CONVERGE_US (CONVERGE_ROUNDS * ROUND_US)
 /* What members that are equal do by themselves, folds and notes, goes over links that
@@ -67,6 +71,7 @@ struct simulator_stats {
     uint64_t ed25519;     /* 1: signatures are real                             */
     uint64_t lost;        /* members that never came back                       */
     uint64_t rounds;      /* of heartbeats until all were equal                 */
+    uint64_t rounds_beside; /* likewise, beside a disk that never works again    */
     uint64_t again;       /* once more, after that: the most of them             */
     uint64_t agains;      /* runs in which this was needed                       */
     uint64_t references;  /* documents rebuilt from scratch to compare          */
