@@ -34,7 +34,7 @@ static void faults_draw_joins(struct simulator *sim)
     sim->unacked_bytes_max = simulator_random(sim, 20000);
     sim->faults.weights[FAULT_LEAVE] = 20;
     sim->faults.weights[FAULT_CRASH_TRANSFER] = 25;
-    sim->faults.weights[FAULT_CRASH_JOIN] = 40;
+    sim->faults.weights[FAULT_CRASH_JOIN] = 20;
     sim->faults.weights[FAULT_OFFERER_GONE] = 25;
 }
 
@@ -67,6 +67,7 @@ void faults_draw(struct simulator *sim)
     if (simulator_chance(sim, 4))
         faults_draw_joins(sim);
     sim->faults.weights[FAULT_AMNESIA] *= 9; /* seldom possible */
+    sim->faults.weights[FAULT_CRASH_JOIN] *= 2;
     sim->faults.weights[FAULT_BACKUP] *= 3;  /* it takes two to count */
     sim->faults.weights[FAULT_CLIENT_GONE] *= 2;
     sim->faults.weights[FAULT_LOST_WRITE] *= 7;
@@ -130,9 +131,10 @@ static bool faults_mend(struct simulator *sim)
     return was_bad;
 }
 
-/* An older copy of the store is put back: of what is durable now, without at most
- * `lost_max` items, or with 0 the backup. What nobody else has is lost, and the
- * promises for it with it: that is what `always` means without a peer. */
+/* An older copy of the store is put back: what is durable now, without at most
+ * `lost_max` items, or for 0 the backup. True when this is not what was there. What
+ * nobody else has is lost, and the promises for it with it: that is what `always` means
+ * without a peer. */
 static bool faults_restore(
     struct simulator *sim, size_t node, bool has_moved, size_t lost_max)
 {
@@ -148,6 +150,7 @@ static bool faults_restore(
         = lost_max == 0 || (has_backup && !has_moved && lost_max == SIZE_MAX
                                && simulator_chance(sim, 2));
     node_crash(sim, node);
+    size_t before = disk->count;
     if (is_backup) {
         struct disk used = *disk;
         disk_copy(&sim->backups[node], disk);
@@ -158,7 +161,7 @@ static bool faults_restore(
                                                : simulator_random(sim, durable + 1));
     disk->has_moved = has_moved;
     faults_forget(sim, node, true);
-    return true;
+    return has_moved || disk->count < before;
 }
 
 void faults_spring(struct simulator *sim, size_t node, enum trap trap)
@@ -194,6 +197,9 @@ bool faults_set_trap(struct simulator *sim, enum fault fault, size_t node)
         if (sim->nodes[i].disk.staged.exists && sim->nodes[i].trap == TRAP_NONE)
             node = i;
     struct node *self = &sim->nodes[node];
+    /* The rarest stays. */
+    if (self->trap >= TRAP_JOIN && self->trap <= TRAP_SWAP)
+        return false;
     if (fault == FAULT_CRASH_TRANSFER)
         self->trap = TRAP_STAGE;
     else if (fault == FAULT_OFFERER_GONE)
@@ -265,11 +271,14 @@ void faults_delay_word(struct simulator *sim, size_t node)
 
 static bool faults_amnesia(struct simulator *sim, size_t node, size_t lost_max)
 {
-    if (!faults_is_amnesia_safe(sim, node) || !faults_restore(sim, node, false, lost_max))
+    if (!faults_is_amnesia_safe(sim, node))
+        return false;
+    bool has_forgotten = faults_restore(sim, node, false, lost_max);
+    if (sim->nodes[node].core != NULL)
         return false;
     node_start(sim, node);
     faults_delay_word(sim, node);
-    return true;
+    return has_forgotten;
 }
 
 static bool faults_move_back(struct simulator *sim, size_t node, size_t lost_max)

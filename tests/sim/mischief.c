@@ -187,9 +187,16 @@ void mischief_return(struct simulator *sim, size_t node)
     bool is_below = self->away_until_us > 0 && mischief_is_below_floor(sim, node);
     sim->faults.counts[FAULT_LEAVE] += is_below;
     self->away_until_us = 0;
-    /* What is going to happen to it is what crashes in joins are about. */
-    if (is_below && sim->faults.weights[FAULT_CRASH_JOIN] > 0 && simulator_chance(sim, 4))
-        (void)faults_set_trap(sim, FAULT_CRASH_JOIN, node);
+    if (!is_below)
+        return;
+    /* What is going to happen now is what crashes in transfers and joins are about. */
+    const unsigned *weights = sim->faults.weights;
+    size_t other = (node + 1 + simulator_random(sim, sim->node_count - 1)) % sim->node_count;
+    enum fault fault = simulator_chance(sim, 3) ? FAULT_CRASH_TRANSFER : FAULT_CRASH_JOIN;
+    if (weights[fault] > 0)
+        (void)faults_set_trap(sim, fault, node);
+    if (weights[FAULT_OFFERER_GONE] > 0)
+        (void)faults_set_trap(sim, FAULT_OFFERER_GONE, other);
 }
 
 /* A member is away until the others have dropped what it lacks, or until it is time;
