@@ -87,49 +87,6 @@ START_TEST(batches_behind_the_place_wait_for_the_next_snapshot)
 }
 END_TEST
 
-START_TEST(a_build_that_lacks_what_the_node_has_leaves_the_older_snapshot)
-{
-    struct assembly assembly;
-    struct crdt_buffer context;
-    put_some(20);
-    make_snapshot(database, "store.db", 1);
-    struct crdt_buffer wanted = feeds_snapshot(&here);
-    put(database, &here, NULL);
-    ck_assert_int_eq(sqlite3_exec(database_handle(database),
-        "UPDATE batch SET bytes = zeroblob(length(bytes)) WHERE place = "
-        "(SELECT max(place) FROM batch)", NULL, NULL, NULL), SQLITE_OK);
-    crdt_buffer_init(&context, NULL);
-    ck_assert_int_eq(crdt_summary(here.document, &context), CRDT_OK);
-    place(database, 2);
-    struct assembly_order order = order_of("store.db", 2, false);
-    order.context = crdt_buffer_bytes(&context);
-    ck_assert(!assembly_build(&order, &assembly, &failure));
-    ck_assert_msg(strstr(failure.text, "the store gives operations up to") != NULL, "%s",
-        failure.text);
-    close(order.fd);
-    crdt_buffer_close(&context);
-    expect_newest(database, wanted);
-}
-END_TEST
-
-START_TEST(a_build_that_has_what_the_node_has_is_taken)
-{
-    struct assembly assembly;
-    struct crdt_buffer context;
-    put_some(20);
-    crdt_buffer_init(&context, NULL);
-    ck_assert_int_eq(crdt_summary(here.document, &context), CRDT_OK);
-    place(database, 1);
-    struct assembly_order order = order_of("store.db", 1, false);
-    order.context = crdt_buffer_bytes(&context);
-    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
-    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_DONE);
-    assembly_close(&assembly);
-    crdt_buffer_close(&context);
-    expect_newest(database, feeds_snapshot(&here));
-}
-END_TEST
-
 /* ---- Beside a writer -------------------------------------------------------------- */
 
 struct beside {
@@ -504,8 +461,6 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_is_built_aside_has_the_bytes_of_the_live_document);
     tcase_add_test(tests, batches_behind_the_place_wait_for_the_next_snapshot);
-    tcase_add_test(tests, a_build_that_lacks_what_the_node_has_leaves_the_older_snapshot);
-    tcase_add_test(tests, a_build_that_has_what_the_node_has_is_taken);
     tcase_add_test(tests, a_writer_goes_on_while_a_snapshot_is_built);
     tcase_add_test(tests, a_build_that_is_given_up_leaves_nothing);
     tcase_add_test(tests, a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought);

@@ -201,6 +201,40 @@ START_TEST(a_build_without_a_base_is_refused_where_batches_were_dropped)
 }
 END_TEST
 
+/* Builds from all that is there, where all that `here` has must be; true: it is built. */
+static bool build_in_context(uint64_t place_number)
+{
+    struct assembly assembly;
+    struct crdt_buffer context;
+    crdt_buffer_init(&context, NULL);
+    ck_assert_int_eq(crdt_summary(here.document, &context), CRDT_OK);
+    place(database, place_number);
+    struct assembly_order order = order_of("store.db", place_number, false);
+    order.context = crdt_buffer_bytes(&context);
+    bool is_built = assembly_build(&order, &assembly, &failure);
+    if (is_built) {
+        assembly_close(&assembly);
+    }
+    close(order.fd);
+    crdt_buffer_close(&context);
+    return is_built;
+}
+
+START_TEST(a_build_that_lacks_what_the_node_has_fails)
+{
+    put_some(5);
+    ck_assert_msg(build_in_context(2), "%s", failure.text);
+    put(database, &here, NULL);
+    ck_assert_int_eq(sqlite3_exec(database_handle(database),
+        "UPDATE batch SET bytes = zeroblob(length(bytes)) WHERE place = "
+        "(SELECT max(place) FROM batch)", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert(!build_in_context(3));
+    ck_assert_msg(strstr(failure.text, "the store gives operations up to") != NULL, "%s",
+        failure.text);
+    expect_everything(FAULT_READ, 0);
+}
+END_TEST
+
 START_TEST(an_import_that_fails_leaves_the_older_snapshot)
 {
     enum fault fault = (enum fault)_i;
@@ -260,6 +294,7 @@ int main(void)
     tcase_add_loop_test(
         tests, a_build_that_succeeds_has_everything, FAULT_ALLOCATION, FAULT_READ + 1);
     tcase_add_test(tests, a_build_without_a_base_is_refused_where_batches_were_dropped);
+    tcase_add_test(tests, a_build_that_lacks_what_the_node_has_fails);
     tcase_add_loop_test(
         tests, an_import_that_fails_leaves_the_older_snapshot, FAULT_ALLOCATION, FAULT_READ + 1);
     tcase_add_test(tests, a_synced_write_that_is_tried_again_is_synced);
