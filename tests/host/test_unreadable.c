@@ -257,6 +257,10 @@ START_TEST(an_import_that_fails_leaves_the_older_snapshot)
         assembly_close(&assembly);
     }
     ck_assert_uint_lt(at, FAULTS_MAX);
+    database_close(database);
+    database = NULL;
+    expect_everything(fault, at);
+    ck_assert_msg(build_in_context(99), "%s", failure.text);
 }
 END_TEST
 
