@@ -27,7 +27,7 @@ static void disk_cut(struct disk *disk, size_t count)
     if (disk->snapshot.place <= count)
         return;
     disk_snapshot_free(&disk->snapshot);
-    disk->has_hole |= disk->dropped < disk->gap_end; /* which it had made good */
+    disk->has_hole |= disk_has_gap(disk); /* which it had made good */
 }
 
 void disk_store(struct simulator *sim, size_t node, const struct core_output *output)
@@ -192,6 +192,11 @@ void disk_crash(struct simulator *sim, size_t node)
     struct disk_staged *staged = &disk->staged;
     size_t parts = staged->count - staged->durable;
     disk_staged_cut(staged, staged->durable + simulator_random(sim, parts + 1));
+}
+
+bool disk_has_gap(const struct disk *disk)
+{
+    return disk->dropped < disk->gap_end;
 }
 
 bool disk_has_floor(const struct disk *disk)

@@ -118,6 +118,8 @@ uint64_t disk_mark(const struct disk *disk, enum core_mark mark, size_t count);
 uint64_t disk_seq(const struct disk *disk, size_t feed, size_t count);
 /* How many items a FETCH can see. */
 size_t disk_visible(const struct simulator *sim, size_t node);
+/* Rows that stood behind one that is gone are still there. */
+bool disk_has_gap(const struct disk *disk);
 bool disk_has_floor(const struct disk *disk);
 void disk_close(struct disk *disk);
 

@@ -34,7 +34,7 @@ void liveness_lose(struct simulator *sim)
     for (size_t i = 0; i < count; i++) {
         size_t node = simulator_random(sim, sim->node_count);
         struct node *self = &sim->nodes[node];
-        if (self->loss != LOSS_NONE)
+        if (self->loss != LOSS_NONE || faults_is_needed(sim, node))
             continue;
         self->loss = LOSS_DEAD + (unsigned)simulator_random(sim, 3);
         simulator_trace(sim, "LOST n%zu %u", node + 1, self->loss);
@@ -131,7 +131,8 @@ void liveness_converge(struct simulator *sim)
         return;
     calm_us = sim->now_us;
     sim->stats.agains = 1;
-    if (!simulator_converge(sim, AGAIN_ROUNDS * ROUND_US) && !sim->is_broken)
-        liveness_fail(sim, AGAIN_ROUNDS, "it had converged once");
-    sim->stats.again = (sim->now_us - calm_us + ROUND_US - 1) / ROUND_US;
+    most = has_bad_disk ? CONVERGE_ROUNDS_BESIDE_DISK : AGAIN_ROUNDS;
+    if (!simulator_converge(sim, (uint64_t)most * ROUND_US) && !sim->is_broken)
+        liveness_fail(sim, most, "it had converged once");
+    sim->stats.again = has_bad_disk ? 0 : (sim->now_us - calm_us + ROUND_US - 1) / ROUND_US;
 }

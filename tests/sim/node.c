@@ -289,7 +289,7 @@ void node_fetched(struct simulator *sim, const struct event *event)
             continue;
         if (count == FETCH_ROWS_MAX || bytes >= event->bytes_max)
             break;
-        if (item->first_seq > next && disk->dropped >= disk->gap_end)
+        if (item->first_seq > next && !disk_has_gap(disk))
             simulator_fail(sim, "n%zu: I6: its store has a hole at %s %llu", event->node + 1,
                 simulator_label(sim, feed).text, (unsigned long long)next);
         next = item->last_seq + 1;

@@ -27,7 +27,8 @@
 #define ROUND_US UINT64_C(1000000)
 #define CONVERGE_US (CONVERGE_ROUNDS * ROUND_US)
 /* What members that are equal do by themselves, folds and notes, goes over links that
- * are up: rounds until they are equal again. */
+ * are up: rounds until they are equal again. Beside a bad disk they may get to know of
+ * what it has so late that all of it begins anew. */
 #define AGAIN_ROUNDS 10
 #define VIOLATION_BYTES 1024
 #define SIMULATOR_CLUSTER_BYTE 7 /* fills the cluster id                          */
