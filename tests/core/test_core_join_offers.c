@@ -169,6 +169,43 @@ START_TEST(what_was_staged_before_a_start_is_tried_once)
 }
 END_TEST
 
+/* The answer on its way to node 0 that says what it has in its newest snapshot. */
+static struct core_snapshot *find_made(void)
+{
+    struct pump_input *item = pump.first;
+    while (item != NULL && (item->node != 0 || item->input.kind != CORE_SNAPSHOT_DONE))
+        item = item->next;
+    return item == NULL ? NULL : &item->snapshot;
+}
+
+START_TEST(a_snapshot_that_nobody_would_take_is_not_offered_but_told_of)
+{
+    begin(2, CORE_ALWAYS);
+    /* Who drops nothing has nothing to offer. */
+    pump.nodes[1].options.log_bytes_max = UINT64_MAX;
+    pump_restart(&pump, 1, SIZE_MAX);
+    pump_run(&pump, 3 * SECOND_US);
+    drift_apart();
+    struct core_snapshot *made = NULL;
+    for (int index = 0; index < 200 && made == NULL; index++) {
+        add(0, "s", 'd', index, 1);
+        made = find_made();
+    }
+    ck_assert_ptr_nonnull(made);
+    made->bytes = OFFER_BYTES_MAX + 1;
+    pump_run(&pump, SECOND_US);
+    unsigned told = pump.nodes[0].events[CORE_EVENT_JOIN];
+    size_t offers = pump.nodes[0].sent_kinds[MESSAGE_OFFER];
+    size_t closed = pump.nodes[0].closed_links;
+    cut(1, false);
+    pump_run(&pump, 10 * SECOND_US);
+    ck_assert_uint_eq(pump.nodes[0].sent_kinds[MESSAGE_OFFER], offers);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_JOIN], told + 1);
+    ck_assert_uint_eq(pump.nodes[0].closed_links, closed);
+    end();
+}
+END_TEST
+
 /* Node 2 is no member for the others any more, which have dropped what it wrote. */
 START_TEST(a_floor_that_names_no_member_stops_nobody)
 {
@@ -279,6 +316,7 @@ int main(void)
     tcase_add_test(tests, while_the_disk_is_short_nothing_is_asked_for);
     tcase_add_test(tests, who_sends_a_part_now_and_then_makes_way_for_another);
     tcase_add_test(tests, what_was_staged_before_a_start_is_tried_once);
+    tcase_add_test(tests, a_snapshot_that_nobody_would_take_is_not_offered_but_told_of);
     tcase_add_test(tests, a_floor_that_names_no_member_stops_nobody);
     tcase_add_test(tests, a_snapshot_of_another_history_is_refused_proved_and_fetched_seldom);
     tcase_add_test(tests, who_offers_what_is_refused_is_passed_over_for_longer_each_time);

@@ -62,6 +62,7 @@ struct disk_staged {
 struct disk_work {
     struct crdt_options options;   /* of a SNAPSHOT                             */
     bool is_join;
+    bool is_refused;   /* the join, because of what is staged                   */
     size_t marked;     /* where it stands; SIZE_MAX: its items are lost, and it with them */
     struct crdt_document *joined;  /* durable, not yet reported                 */
     struct core_drop drop;         /* of a DROP; `feeds` is owned               */

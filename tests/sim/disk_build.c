@@ -83,6 +83,33 @@ static bool is_signed(struct build *build, const struct transfer_tip *tip)
         sizeof message, tip->signature);
 }
 
+static bool contradict(const struct crdt_batch *a, const struct crdt_batch *b)
+{
+    if (memcmp(a->head, b->head, CRDT_HASH_BYTES) == 0)
+        return false;
+    if (a->last_seq + 1 == b->first_seq)
+        return memcmp(b->previous, a->head, CRDT_HASH_BYTES) != 0;
+    if (b->last_seq + 1 == a->first_seq)
+        return memcmp(a->previous, b->head, CRDT_HASH_BYTES) != 0;
+    return a->last_seq >= b->first_seq && b->last_seq >= a->first_seq;
+}
+
+/* True when no feed can hold both the tip and what is here of it. */
+static bool is_forked(const struct build *build, const struct transfer_tip *tip)
+{
+    const struct disk *disk = &build->sim->nodes[build->node].disk;
+    for (size_t i = disk->dropped; i < disk->work.marked; i++) {
+        const struct disk_item *item = &disk->items[i];
+        struct crdt_batch batch;
+        if (!item->is_mark && !item->is_dropped
+            && crdt_origin_compare(&item->origin, &tip->batch.origin) == 0
+            && crdt_batch_read((struct crdt_bytes){ item->bytes, item->size }, &batch) == CRDT_OK
+            && contradict(&batch, &tip->batch))
+            return true;
+    }
+    return false;
+}
+
 /* Each feed of the peer's snapshot must be what its origin has signed. */
 static const char *judge_feeds(struct build *build, const struct crdt_document *staged)
 {
@@ -98,6 +125,8 @@ static const char *judge_feeds(struct build *build, const struct crdt_document *
         const struct transfer_tip *tip = transfer_find_tip(&build->staged, &feed);
         if (tip == NULL || !is_signed(build, tip))
             return "a feed in it is not what its origin has signed";
+        if (is_forked(build, tip))
+            return "a feed in it is of another history";
         left--;
     }
     return left == 0 ? NULL : "its tips name a feed that is not in it";
@@ -235,6 +264,7 @@ static const char *disk_makes_snapshot(struct simulator *sim, size_t node)
 {
     struct disk *disk = &sim->nodes[node].disk;
     struct build build = { .sim = sim, .node = node };
+    disk->work.is_refused = false;
     if (disk->work.marked == SIZE_MAX)
         return "a batch before it was not stored";
     if (disk->is_failing || (!sim->is_calm && simulator_chance(sim, 10)))
@@ -244,6 +274,7 @@ static const char *disk_makes_snapshot(struct simulator *sim, size_t node)
     build_own(&build);
     if (!sim->is_broken && disk->work.is_join)
         build_join(&build);
+    disk->work.is_refused = build.reason != NULL;
     if (!sim->is_broken && build.reason == NULL)
         build_tips(&build);
     if (!sim->is_broken && build.reason == NULL
@@ -299,7 +330,7 @@ void disk_snapshot_done(struct simulator *sim, const struct event *event)
     struct disk *disk = &self->disk;
     struct core_snapshot told = { .bytes = 0 };
     struct core_input input = { .kind = CORE_SNAPSHOT_DONE, .number = event->number,
-        .is_ok = event->is_ok, .reason = event->reason };
+        .is_ok = event->is_ok, .is_refused = disk->work.is_refused, .reason = event->reason };
     simulator_trace(sim, "n%zu SNAPSHOT_DONE %llu %s", event->node + 1,
         (unsigned long long)event->number, event->is_ok ? "ok" : "failed");
     if (event->is_ok) {
