@@ -68,6 +68,7 @@ void faults_draw(struct simulator *sim)
         faults_draw_joins(sim);
     sim->faults.weights[FAULT_AMNESIA] *= 9; /* seldom possible */
     sim->faults.weights[FAULT_CRASH_JOIN] *= 2;
+    sim->faults.weights[FAULT_CRASH_TRANSFER] *= 2;
     sim->faults.weights[FAULT_BACKUP] *= 3;  /* it takes two to count */
     sim->faults.weights[FAULT_CLIENT_GONE] *= 2;
     sim->faults.weights[FAULT_LOST_WRITE] *= 7;

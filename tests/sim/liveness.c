@@ -85,7 +85,8 @@ void liveness_thin(struct simulator *sim)
         slow->input_us = 200 + simulator_random(sim, SLOW_FOR_GOOD_US_MAX);
         sim->faults.counts[FAULT_SLOW_FOR_GOOD]++;
     }
-    if (count < 3 || simulator_chance(sim, 3))
+    /* Who has a gap can hand on nothing behind it: others must be heard, too. */
+    if (count < 3 || faults_is_needed(sim, NODE_COUNT_MAX) || simulator_chance(sim, 3))
         return;
     enum shape shape = (enum shape)simulator_random(sim, SHAPE_COUNT);
     simulator_trace(sim, "THIN %d from n%zu", (int)shape, left[0] + 1);

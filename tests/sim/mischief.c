@@ -192,7 +192,7 @@ void mischief_return(struct simulator *sim, size_t node)
     /* What is going to happen now is what crashes in transfers and joins are about. */
     const unsigned *weights = sim->faults.weights;
     size_t other = (node + 1 + simulator_random(sim, sim->node_count - 1)) % sim->node_count;
-    enum fault fault = simulator_chance(sim, 3) ? FAULT_CRASH_TRANSFER : FAULT_CRASH_JOIN;
+    enum fault fault = simulator_chance(sim, 2) ? FAULT_CRASH_TRANSFER : FAULT_CRASH_JOIN;
     if (weights[fault] > 0)
         (void)faults_set_trap(sim, fault, node);
     if (weights[FAULT_OFFERER_GONE] > 0)
