@@ -135,9 +135,9 @@ START_TEST(who_sends_a_part_now_and_then_makes_way_for_another)
     pump_cut(&pump, 0, 1, false);
     run_until_asked();
     pump_cut(&pump, 2, 1, false);
-    for (int round = 0; round < 5 && info_has(1, "crdt_joins:0\r\n"); round++) {
-        if (pump.nodes[1].staged_parts < 4)
-            give_part(pump.nodes[1].staged_parts);
+    uint64_t parts = (pump.nodes[0].snapshot.size + pump.part_bytes - 1) / pump.part_bytes;
+    for (uint64_t part = 0; part + 1 < parts && info_has(1, "crdt_joins:0\r\n"); part++) {
+        give_part(part);
         pump_run(&pump, 49 * SECOND_US / 10);
     }
     ck_assert(info_has(1, "crdt_joins:1\r\n"));
@@ -154,8 +154,8 @@ START_TEST(what_was_staged_before_a_start_is_tried_once)
     drift_apart();
     pump.nodes[1].is_snapshot_failing = true;
     cut(1, false);
-    for (int ms = 0; ms < 20000 && !info_has(1, "crdt_join_state:ready\r\n"); ms++)
-        pump_run(&pump, 1000);
+    run_until_building();
+    ck_assert_uint_gt(pump.nodes[1].staged_parts, 0);
     ck_assert_uint_eq(pump.nodes[1].staged_parts, pump.nodes[1].staged.parts);
     cut(1, true);
     pump_restart(&pump, 1, SIZE_MAX);
@@ -227,7 +227,9 @@ START_TEST(a_floor_that_names_no_member_stops_nobody)
     }
     pump_run(&pump, 3 * SECOND_US);
     size_t offers = pump.nodes[0].sent_kinds[MESSAGE_OFFER];
+    pump_cut(&pump, 0, 1, true);
     add(0, "s", 'b', 0, 10);
+    pump_cut(&pump, 0, 1, false);
     pump_run(&pump, 5 * SECOND_US);
     ck_assert_str_eq(pump_ask(&pump, 1, "SCARD s"), ":40\r\n");
     ck_assert_uint_eq(pump.nodes[0].sent_kinds[MESSAGE_OFFER], offers);
@@ -286,6 +288,35 @@ START_TEST(a_snapshot_of_another_history_is_refused_proved_and_fetched_seldom)
 }
 END_TEST
 
+START_TEST(what_comes_while_a_join_is_made_and_contradicts_it_is_proved)
+{
+    begin(5, CORE_ALWAYS);
+    for (size_t node = 0; node < 5; node++)
+        cut(node, true);
+    pump_cut(&pump, 0, 4, false);
+    pump_run(&pump, 2 * SECOND_US);
+    write_history("left", 4, 0, 4);
+    add(0, "s", 'a', 0, 40);
+    pump_run(&pump, 30 * SECOND_US);
+    cut(4, true);
+    pump.nodes[1].build_us = 4 * SECOND_US;
+    pump_cut(&pump, 0, 1, false);
+    run_until_building();
+    pump_cut(&pump, 0, 1, true);
+    pump_cut(&pump, 1, 3, false);
+    pump_run(&pump, SECOND_US);
+    write_history("right", 4, 1, 3);
+    ck_assert_str_eq(pump_ask(&pump, 1, "GET right3"), "$3\r\nyes\r\n");
+    cut(3, true);
+    pump_run(&pump, 5 * SECOND_US);
+    /* The history of the snapshot is followed. */
+    ck_assert(info_has(1, "crdt_joins:1\r\n"));
+    ck_assert_str_eq(pump_ask(&pump, 1, "GET left3"), "$3\r\nyes\r\n");
+    ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 1, "CRDT.FORKS"), "\"frozen\":true"));
+    end();
+}
+END_TEST
+
 START_TEST(who_offers_what_is_refused_is_passed_over_for_longer_each_time)
 {
     begin(2, CORE_ALWAYS);
@@ -319,6 +350,7 @@ int main(void)
     tcase_add_test(tests, a_snapshot_that_nobody_would_take_is_not_offered_but_told_of);
     tcase_add_test(tests, a_floor_that_names_no_member_stops_nobody);
     tcase_add_test(tests, a_snapshot_of_another_history_is_refused_proved_and_fetched_seldom);
+    tcase_add_test(tests, what_comes_while_a_join_is_made_and_contradicts_it_is_proved);
     tcase_add_test(tests, who_offers_what_is_refused_is_passed_over_for_longer_each_time);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
