@@ -2,6 +2,8 @@
  * signatures are being checked and how much memory a node holds. */
 #include "tests/sim/invariants.h"
 
+#include <string.h>
+
 #include "tests/sim/records.h"
 #include "tests/sim/simulator.h"
 
@@ -58,7 +60,9 @@ void invariants_verify(struct simulator *sim, size_t node, const struct core_out
     size_t same = 0;
     for (size_t i = 0; i < self->verifying_count; i++)
         same += self->verifying[i].name == name;
-    if (same >= VERIFYING_SAME_MAX)
+    /* Every offer that shows an own tip has it checked. */
+    bool is_own = memcmp(output->key, self->key, CRDT_KEY_BYTES) == 0;
+    if (same >= VERIFYING_SAME_MAX && !is_own)
         simulator_fail(sim, "n%zu: checks one signature %zu times at once", node + 1, same + 1);
     if (self->verifying_count == VERIFYING_MAX) {
         simulator_fail(sim, "n%zu: checks more than %d signatures at once", node + 1,
