@@ -63,7 +63,7 @@ struct node {
 
     /* What the checks remember. */
     uint64_t stamped_ms_min, stamped_ms_max; /* its clock since its batch was begun */
-    uint64_t stamp;              /* of its newest register since it was started  */
+    uint64_t stamp;              /* of its newest register since its document was loaded */
     struct verifying verifying[VERIFYING_MAX];
     size_t verifying_count;
     size_t self;                 /* own origin; ORIGIN_COUNT_MAX: none          */

@@ -60,6 +60,8 @@ static void node_discard(struct simulator *sim, size_t node, struct crdt_documen
     if (self->is_joining)
         invariants_joined(sim, node);
     self->is_joining = false;
+    /* Like a start: the new document has seen the stamps that live, and no others. */
+    self->stamp = 0;
     faults_spring(sim, node, TRAP_SWAP);
 }
 
