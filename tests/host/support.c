@@ -1,6 +1,7 @@
 #include "tests/host/support.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,12 +106,15 @@ static int failing_sync(sqlite3_file *file, int flags)
     return support_disk.is_fsync_idle ? SQLITE_OK : real_sync(file, flags);
 }
 
-/* The failing copy of a table: the one made before, or a new one. */
-static const sqlite3_io_methods *failing_table(const sqlite3_io_methods *real)
+/* The failing copy of a table: the one made before, or a new one. What was once set
+ * stays, since other threads use it already. */
+static const sqlite3_io_methods *find_table(const sqlite3_io_methods *real)
 {
-    real_write = real->xWrite;
-    real_sync = real->xSync;
-    real_read = real->xRead;
+    if (real_write == NULL) {
+        real_write = real->xWrite;
+        real_sync = real->xSync;
+        real_read = real->xRead;
+    }
     for (unsigned i = 0; i < table_count; i++) {
         if (tables[i].xLock == real->xLock && tables[i].xShmMap == real->xShmMap) {
             return &tables[i];
@@ -122,6 +126,15 @@ static const sqlite3_io_methods *failing_table(const sqlite3_io_methods *real)
     table->xWrite = failing_write;
     table->xSync = failing_sync;
     table->xRead = failing_read;
+    return table;
+}
+
+static const sqlite3_io_methods *failing_table(const sqlite3_io_methods *real)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    claim(pthread_mutex_lock(&mutex) == 0);
+    const sqlite3_io_methods *table = find_table(real);
+    claim(pthread_mutex_unlock(&mutex) == 0);
     return table;
 }
 
