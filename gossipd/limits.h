@@ -12,7 +12,8 @@
                                       * longer wait for the member                 */
 #define LINK_CROSSING_US 5000000     /* longer than a dial and its handshake can last */
 #define LINK_SILENT_US 3000000       /* three heartbeats missed: the link is dead  */
-#define START_WAIT_US 2000000        /* for a peer's word on what it knows of me   */
+#define START_WAIT_US 2000000        /* for peers' words on what they know of me, and
+                                      * once more for what they say they can show  */
 #define BATCH_INTERVAL_US 1000       /* everysec, no: bounds signatures a second   */
 #define BATCH_CLOSE_BYTES 65536      /* everysec, no: a batch fits one frame piece */
 #define CLOCK_AHEAD_MS 60000         /* a stamp further ahead is not adopted       */

@@ -401,14 +401,20 @@ static void dispatch(struct core *core, const struct core_input *input)
     }
 }
 
-/* Writes may begin once nobody can know own operations that are missing here,
- * or nobody has said so in time. */
+/* Writes may begin once nobody can know own operations that are missing here, or
+ * nobody has said so in time. Who has said so is given time to show them, too. */
 static void begin_serving_if_due(struct core *core)
 {
     if (core->phase != PHASE_WAITING)
         return;
-    if (core->now_us < core->waiting_until_us && !generation_is_confirmed(core))
+    bool is_late = core->now_us >= core->waiting_until_us;
+    if (!is_late && !generation_is_confirmed(core))
         return;
+    if (is_late && !core->has_waited_for_proof && generation_is_doubted(core)) {
+        core->has_waited_for_proof = true;
+        core->waiting_until_us = core->now_us + START_WAIT_US;
+        return;
+    }
     core->phase = PHASE_SERVING;
     core_event(core, CORE_EVENT_SERVING, CORE_INFO, NULL);
 }

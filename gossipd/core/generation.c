@@ -122,11 +122,26 @@ static bool confirms(const struct core *core, const struct peer *peer)
     return true;
 }
 
-bool generation_is_confirmed(const struct core *core)
+bool generation_is_doubted(const struct core *core)
 {
+    struct crdt_origin self = crdt_self(core->document);
+    uint64_t applied = crdt_applied(core->document, &self);
     for (size_t index = 0; index < core->options.peer_count; index++) {
-        if (confirms(core, &core->peers[index]))
+        if (vector_get(&core->peers[index].said, &self) > applied)
             return true;
     }
     return false;
+}
+
+bool generation_is_confirmed(const struct core *core)
+{
+    bool is_confirmed = false;
+    for (size_t index = 0; index < core->options.peer_count; index++) {
+        const struct peer *peer = &core->peers[index];
+        /* Its word is on its way, and may be another one. */
+        if (peer->link != 0 && !peer->has_summary)
+            return false;
+        is_confirmed = is_confirmed || confirms(core, peer);
+    }
+    return is_confirmed && !generation_is_doubted(core);
 }

@@ -5,7 +5,7 @@
  * Nothing in an offer is believed: the host checks hash, heads and signatures
  * once everything is there, and until then nothing has happened. They prove whose
  * operations are in it; that their values are right, the member says who made it. */
-#include "gossipd/core/machine.h"
+#include "gossipd/core/source.h"
 
 #include "gossipd/wire/tips.h"
 

@@ -150,6 +150,7 @@ struct core {
     struct vector settled;           /* `durable` at the newest own batch in it     */
     uint64_t swapped_ordinal;        /* newest own batch at the last swap           */
     uint64_t waiting_until_us;       /* WAITING: no longer than this                */
+    bool has_waited_for_proof;       /* of what a peer said: once more as long      */
     bool is_generation_burnt;
     uint64_t previous_generation;    /* before the present one; 0: none or not known */
     char write_refusal[EVENT_TEXT_BYTES];
@@ -294,7 +295,9 @@ CRDT_MUST_CHECK enum crdt_status generation_begin(struct core *core, const char 
 /* Names on `document` the generation that the present one writes under. */
 CRDT_MUST_CHECK enum crdt_status generation_name(
     const struct core *core, struct crdt_document *document);
-/* True when a peer has said what it knows of this node, and all that is here. */
+/* A peer says, rightly or not, that it has own operations that are not here. */
+bool generation_is_doubted(const struct core *core);
+/* A peer confirms that all it knows of this node is here; no linked one may say more. */
 bool generation_is_confirmed(const struct core *core);
 
 /* ---- receive.c ---- */
@@ -463,20 +466,6 @@ void join_end(struct core *core);
 /* Ends it because of what was fetched: its source is passed over for a while, and its
  * tips are looked into for a fork (invariant I7). */
 void join_refuse(struct core *core);
-
-/* ---- source.c ---- */
-
-/* False for what no honest member offers: all parts are full but the last. */
-bool source_may_offer(const struct core *core, uint64_t bytes, uint64_t parts);
-/* The size of the part that comes next. */
-uint64_t source_next_bytes(const struct core *core);
-/* True when the present source makes way for this other one. */
-bool source_is_slower_than(const struct core *core, const struct peer *peer);
-/* The present one is given up for that. */
-void source_lose_patience(struct core *core);
-void source_blame(struct core *core, struct peer *peer);
-/* Asks for forks among the tips of what is joined. */
-void source_look_into_tips(struct core *core, struct peer *peer);
 
 /* ---- swap.c ---- */
 

@@ -52,6 +52,9 @@ static bool is_my_turn(const struct core *core, const struct peer *peer,
 {
     if (!peer->has_summary || memcmp(origin->key, core->options.key, CRDT_KEY_BYTES) == 0)
         return true;
+    /* What a peer has lost of its own it cannot send to itself. */
+    if (memcmp(origin->key, peer->member->key, CRDT_KEY_BYTES) == 0)
+        return true;
     if (!is_linked(core, origin->key))
         return true;
     uint64_t sent = vector_get(&peer->sent, origin);

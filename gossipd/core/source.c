@@ -1,7 +1,7 @@
 /* Whom a peer's snapshot is taken of: how much it may offer, how fast it has to be,
  * and what follows when it did not tell the truth. A source may be anybody who has a
  * member's key: nothing here may cost more than what it sends is worth. */
-#include "gossipd/core/machine.h"
+#include "gossipd/core/source.h"
 
 #include "gossipd/wire/tips.h"
 

@@ -227,6 +227,67 @@ START_TEST(own_batches_that_a_peer_knows_and_the_store_lost_end_the_generation)
 }
 END_TEST
 
+START_TEST(what_a_member_lost_of_its_own_is_sent_at_once)
+{
+    begin(3, CORE_ALWAYS);
+    /* It lacks of every feed, so that its own waits until others were read. */
+    for (int count = 0; count < 30; count++) {
+        pump_ask(&pump, (size_t)(count % 3), "INCR k");
+        pump_run(&pump, 10000);
+    }
+    uint64_t before = generation(2);
+    pump_restart(&pump, 2, 6);
+    pump_run(&pump, RELAY_WAIT_US / 2);
+    ck_assert_uint_ne(generation(2), before);
+    end();
+}
+END_TEST
+
+START_TEST(who_says_that_own_batches_are_missing_is_given_time_to_show_them)
+{
+    begin(3, CORE_ALWAYS);
+    for (int count = 0; count < 4; count++)
+        pump_ask(&pump, 0, "INCR k");
+    pump_run(&pump, 100000);
+    size_t kept = pump.nodes[0].row_count;
+    pump_cut(&pump, 0, 1, true);
+    pump_cut(&pump, 1, 2, true);
+    pump_ask(&pump, 0, "INCR k");
+    pump_run(&pump, 100000);
+    uint64_t before = generation(0);
+    /* One peer confirms all that is here, since it knows no better; the other has only
+     * its word. */
+    pump_cut(&pump, 0, 1, false);
+    pump.nodes[2].is_bulk_lost = true;
+    pump_restart(&pump, 0, kept);
+    pump_run(&pump, START_WAIT_US + START_WAIT_US / 2);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SERVING], 0);
+    pump.nodes[2].is_bulk_lost = false;
+    pump_run(&pump, START_WAIT_US / 2 - 1000);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SERVING], 1);
+    ck_assert_uint_ne(generation(0), before);
+    end();
+}
+END_TEST
+
+START_TEST(a_word_that_nobody_proves_holds_a_start_up_for_a_while_only)
+{
+    begin(2, CORE_ALWAYS);
+    for (int count = 0; count < 10; count++)
+        pump_ask(&pump, 0, "INCR k");
+    pump_run(&pump, 100000);
+    uint64_t before = generation(0);
+    pump.nodes[1].is_bulk_lost = true;
+    pump_restart(&pump, 0, 4);
+    pump_run(&pump, 2 * START_WAIT_US - 1000);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SERVING], 0);
+    pump_run(&pump, 2000);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_SERVING], 1);
+    ck_assert_uint_eq(generation(0), before);
+    end();
+}
+END_TEST
+
 START_TEST(a_row_that_cannot_be_replayed_ends_the_generation)
 {
     begin(2, CORE_ALWAYS);
@@ -387,6 +448,9 @@ int main(void)
     tcase_add_test(tests, without_peers_that_answer_writes_wait_two_seconds);
     tcase_add_test(tests, a_crash_after_going_ahead_begins_a_generation);
     tcase_add_test(tests, own_batches_that_a_peer_knows_and_the_store_lost_end_the_generation);
+    tcase_add_test(tests, what_a_member_lost_of_its_own_is_sent_at_once);
+    tcase_add_test(tests, who_says_that_own_batches_are_missing_is_given_time_to_show_them);
+    tcase_add_test(tests, a_word_that_nobody_proves_holds_a_start_up_for_a_while_only);
     tcase_add_test(tests, a_row_that_cannot_be_replayed_ends_the_generation);
     tcase_add_test(tests, an_empty_store_gets_everything_back);
     tcase_add_test(tests, a_clock_a_year_ahead_is_told_of_and_wins_only_ties);
