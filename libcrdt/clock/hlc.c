@@ -17,12 +17,16 @@ void crdt_hlc_set(struct crdt_hlc *clock, uint64_t now_ms)
     if ((clock->seen >> 16) <= ms_max && clock->seen > clock->last)
         clock->last = clock->seen;
     clock->seen = 0;
-    if ((clock->last >> 16) > ms_max || clock->last < ms << 16)
-        clock->last = ms << 16;
+    if ((clock->last >> 16) > ms_max)
+        clock->last = 0;
+    /* A wall clock that nothing was stamped with leaves no trace. */
+    clock->now = ms << 16;
 }
 
 uint64_t crdt_hlc_next(struct crdt_hlc *clock)
 {
+    if (clock->last < clock->now)
+        clock->last = clock->now;
     /* A counter that overflows runs into the milliseconds, as it should. */
     if (clock->last < UINT64_MAX)
         clock->last++;

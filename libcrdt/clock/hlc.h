@@ -10,7 +10,8 @@
 #define CRDT_HLC_AHEAD_MS_MAX 60000
 
 struct crdt_hlc {
-    uint64_t last; /* newest stamp given                                          */
+    uint64_t last; /* newest stamp given or adopted                               */
+    uint64_t now;  /* the wall clock when it was last set, as a stamp              */
     uint64_t seen; /* newest stamp of others since the clock was last set         */
 };
 

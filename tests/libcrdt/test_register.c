@@ -152,6 +152,21 @@ START_TEST(node_whose_own_stamp_ran_a_year_ahead_stamps_from_the_clock_again)
 }
 END_TEST
 
+START_TEST(a_clock_that_was_wrong_while_nothing_was_stamped_leaves_no_trace)
+{
+    write_now_ms = 12000;
+    assign(a, PATH("k"), "first");
+    uint64_t first = hlc_of(a, PATH("k"), 0);
+    struct crdt_transaction *change;
+    ck_assert_int_eq(crdt_begin(a, UINT64_C(40000000000), &change), CRDT_OK);
+    ck_assert_int_eq(crdt_counter_add(change, PATH("n"), 1), CRDT_OK);
+    crdt_commit(change);
+    write_now_ms = 10000;
+    assign(a, PATH("k"), "second");
+    ck_assert_uint_gt(hlc_of(a, PATH("k"), 0), first);
+}
+END_TEST
+
 START_TEST(values_are_bytes_of_any_kind_the_empty_one_too)
 {
     struct crdt_transaction *transaction = begin(a);
@@ -195,6 +210,7 @@ int main(void)
     tcase_add_test(tests, write_passes_a_stamp_seen_since_the_last_own_write);
     tcase_add_test(tests, stamp_of_a_clock_a_year_ahead_is_accepted_and_not_adopted);
     tcase_add_test(tests, node_whose_own_stamp_ran_a_year_ahead_stamps_from_the_clock_again);
+    tcase_add_test(tests, a_clock_that_was_wrong_while_nothing_was_stamped_leaves_no_trace);
     tcase_add_test(tests, values_are_bytes_of_any_kind_the_empty_one_too);
     tcase_add_test(tests, assignment_beside_a_remove_survives);
     suite_add_tcase(suite, tests);
