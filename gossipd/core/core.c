@@ -157,6 +157,7 @@ static void open_parts(struct core *core)
     proofs_init(&core->proofs, memory);
     vector_init(&core->settled, memory);
     vector_init(&core->floor, memory);
+    vector_init(&core->gaps, memory);
     vector_init(&core->newest_context, memory);
     crdt_buffer_init(&core->newest_tips, memory);
     join_open(core);
@@ -215,6 +216,7 @@ void core_close(struct core *core)
     vector_close(&core->claims);
     vector_close(&core->settled);
     vector_close(&core->floor);
+    vector_close(&core->gaps);
     vector_close(&core->newest_context);
     crdt_buffer_close(&core->newest_tips);
     drop_close(core);

@@ -115,7 +115,7 @@ enum core_input_kind {
     CORE_CLIENT_GONE,
     CORE_STORED,       /* STOREs up to `number` are durable                        */
     CORE_STORE_FAILED, /* STORE `number`, and all after it, did not happen         */
-    CORE_FETCHED,      /* the answer to a FETCH                                    */
+    CORE_FETCHED,      /* the answer to a FETCH: rows that follow one another from there */
     CORE_VERIFIED,     /* the answer to a VERIFY                                   */
     CORE_BACKED_UP,    /* the answer to a BACKUP                                   */
     CORE_SNAPSHOT_DONE, /* the answer to a SNAPSHOT: `snapshot` is durable, or none is;
@@ -141,6 +141,8 @@ struct core_input {
     uint64_t client;       /* COMMAND, CLIENT_GONE, BACKED_UP: likewise            */
     uint64_t number;       /* STORED, STORE_FAILED; REPLAY_STAGED; id of the answers */
     uint64_t size;         /* REPLAY_FLOOR, DROPPED                                */
+    uint64_t seq_behind;   /* FETCHED without rows: where the next row begins, when the one
+                            * asked for is missing; 0: there is none               */
     bool is_initiator;     /* LINK_UP: this side dialled                           */
     bool is_ok;            /* of an answer; FETCHED, PART: false when it is gone   */
     bool has_more;         /* DROPPED: this was not all                            */

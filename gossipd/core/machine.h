@@ -204,6 +204,8 @@ struct core {
 
     /* drop */
     struct vector floor;             /* batches up to it are gone from the store     */
+    struct vector gaps;              /* batches up to it are not all in the store, though
+                                      * they should; the newest snapshot has them    */
     bool is_floor_lost;              /* memory was out when it was replayed          */
     uint64_t log_bytes;              /* of the batches in the store                  */
     uint64_t floor_raised;           /* operations below it, by drops in this life   */

@@ -2,7 +2,7 @@
  * newest durable one instead of batches; it asks for the parts, and they leave at
  * a rate that leaves room for everything else.
  *
- *     said < floor -> OFFER;  ASK -> FETCH_PART -> PART -> message
+ *     said < floor, or a gap -> OFFER;  ASK -> FETCH_PART -> PART -> message
  *
  * Parts are asked for one at a time, of the peers in turn. */
 #include "gossipd/core/machine.h"
@@ -11,10 +11,10 @@
 #include <string.h>
 
 /* What peers say of an origin that is no member here is not kept. */
-static bool is_below_floor(struct core *core, const struct peer *peer)
+static bool is_below(struct core *core, const struct peer *peer, const struct vector *floors)
 {
-    for (size_t index = 0; index < core->floor.count; index++) {
-        const struct crdt_dot *floor = &core->floor.items[index];
+    for (size_t index = 0; index < floors->count; index++) {
+        const struct crdt_dot *floor = &floors->items[index];
         if (vector_get(&peer->said, &floor->origin) < floor->seq
             && core_member_name(core, floor->origin.key) != NULL)
             return true;
@@ -22,11 +22,12 @@ static bool is_below_floor(struct core *core, const struct peer *peer)
     return false;
 }
 
-/* Only what is in the newest durable snapshot is dropped (invariant I6). */
-static bool covers_floor(const struct core *core)
+/* Only what is in the newest durable snapshot is dropped (invariant I6), or given up
+ * for lost. */
+static bool covers(const struct core *core, const struct vector *floors)
 {
-    for (size_t index = 0; index < core->floor.count; index++) {
-        const struct crdt_dot *floor = &core->floor.items[index];
+    for (size_t index = 0; index < floors->count; index++) {
+        const struct crdt_dot *floor = &floors->items[index];
         if (vector_get(&core->newest_context, &floor->origin) < floor->seq)
             return false;
     }
@@ -58,7 +59,7 @@ static void tell_too_large(struct core *core, const struct peer *peer)
 
 bool offer_instead(struct core *core, struct peer *peer)
 {
-    if (!is_below_floor(core, peer))
+    if (!is_below(core, peer, &core->floor) && !is_below(core, peer, &core->gaps))
         return false;
     bool is_too_soon = peer->is_offered && core->now_us - peer->offered_us < OFFER_AGAIN_US;
     if (is_too_soon || core->newest.bytes == 0)
@@ -67,7 +68,8 @@ bool offer_instead(struct core *core, struct peer *peer)
         tell_too_large(core, peer);
         return true;
     }
-    assert(covers_floor(core));
+    assert(covers(core, &core->floor));
+    assert(covers(core, &core->gaps));
     struct message message = {.kind = MESSAGE_OFFER,
         .as.offer = {.bytes = core->newest.bytes,
             .parts = core->newest.parts,

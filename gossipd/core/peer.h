@@ -53,7 +53,7 @@ struct peer {
     bool is_serving;
     bool is_below_floor;      /* it was, when the round began                       */
     uint64_t fetch_id;        /* that is awaited; 0: none                           */
-    struct crdt_origin fetch_origin;
+    struct crdt_dot fetch_from; /* that it asked for                                */
     size_t feeds_left;        /* to visit in this round                             */
     size_t feed_index;        /* at hand; the next round goes on from here          */
     size_t feed_bytes_left;   /* for the feed at hand                               */

@@ -94,7 +94,7 @@ static bool fetch(struct core *core, struct peer *peer, const struct crdt_origin
     output->from = (struct crdt_dot){.origin = *origin, .seq = seq};
     output->bytes_max = peer->feed_bytes_left;
     peer->fetch_id = output->number;
-    peer->fetch_origin = *origin;
+    peer->fetch_from = output->from;
     return true;
 }
 
@@ -180,7 +180,7 @@ static bool send_rows(struct core *core, struct peer *peer, const struct core_in
         struct crdt_batch batch;
         if (crdt_batch_read(row->batch, &batch) != CRDT_OK)
             return has_sent;
-        if (crdt_origin_compare(&batch.origin, &peer->fetch_origin) != 0
+        if (crdt_origin_compare(&batch.origin, &peer->fetch_from.origin) != 0
             || batch.first_seq != peer_cursor(peer, &batch.origin) + 1)
             continue;
         /* The store may show rows before they are durable. */
@@ -195,6 +195,33 @@ static bool send_rows(struct core *core, struct peer *peer, const struct core_in
     return has_sent;
 }
 
+static void tell_gap(struct core *core, const struct crdt_dot *from, uint64_t end)
+{
+    struct fields fields = {0};
+    fields_text(&fields, "what", "batches-missing-in-the-store");
+    fields_hex(&fields, "origin", from->origin.key, CRDT_KEY_BYTES);
+    fields_hex64(&fields, "generation", from->origin.generation);
+    fields_number(&fields, "from", from->seq);
+    fields_number(&fields, "to", end);
+    fields_text(&fields, "do", "nothing for these, who lacks them is offered the snapshot that"
+        " has them; gossipctl verify says what else is damaged");
+    core_event(core, CORE_EVENT_LOG, CORE_WARNING, &fields);
+}
+
+/* Nothing was dropped there, and FETCH asks for what is durable only: the disk has
+ * lost what the peer lacks next. When the newest snapshot has all of that, whoever
+ * lacks it is below a floor like any other. */
+static void take_gap(struct core *core, const struct crdt_dot *from, uint64_t seq_behind)
+{
+    uint64_t newest = vector_get(&core->newest_context, &from->origin);
+    uint64_t end = seq_behind == 0 ? newest : seq_behind - 1;
+    if (end < from->seq || end > newest || end <= vector_get(&core->gaps, &from->origin))
+        return;
+    /* Without memory it is found again in the next round. */
+    if (vector_set(&core->gaps, &from->origin, end) == CRDT_OK)
+        tell_gap(core, from, end);
+}
+
 void serve_fetched(struct core *core, const struct core_input *input)
 {
     struct peer *peer = NULL;
@@ -205,6 +232,8 @@ void serve_fetched(struct core *core, const struct core_input *input)
     if (peer == NULL || input->number == 0 || peer->link == 0)
         return;
     peer->fetch_id = 0;
+    if (input->is_ok && input->row_count == 0)
+        take_gap(core, &peer->fetch_from, input->seq_behind);
     bool has_sent = input->is_ok && send_rows(core, peer, input);
     /* A feed of which nothing could be sent is left for the next round. */
     if (!has_sent)

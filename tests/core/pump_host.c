@@ -144,17 +144,24 @@ static void take_store(struct pump_node *node, const struct core_output *output)
         node->marks[output->mark] = output->value;
 }
 
-/* Adds a row that was asked for to the answer; returns its size. */
-static size_t fetch_row(
-    struct pump_input *item, const struct core_output *output, const struct core_row *row)
+/* Adds a row to the answer if it is the next one, and notes where one behind a gap
+ * begins; returns its size. Rows of a feed lie in their order. */
+static size_t fetch_row(struct pump_input *item, const struct core_output *output,
+    const struct core_row *row, uint64_t *next)
 {
     struct crdt_batch batch;
     if (row->batch.size == 0)
         return 0;
     claim(crdt_batch_read(row->batch, &batch) == CRDT_OK);
     if (crdt_origin_compare(&batch.origin, &output->from.origin) != 0
-        || batch.last_seq < output->from.seq)
+        || batch.last_seq < *next)
         return 0;
+    if (batch.first_seq > *next) {
+        bool is_first = item->input.row_count == 0 && item->input.seq_behind == 0;
+        item->input.seq_behind = is_first ? batch.first_seq : item->input.seq_behind;
+        return 0;
+    }
+    *next = batch.last_seq + 1;
     item->rows = pump_grow(item->rows, item->input.row_count, sizeof *item->rows);
     item->rows[item->input.row_count++] = *row;
     return row->batch.size;
@@ -169,10 +176,11 @@ static void fetch(struct pump *pump, size_t index, const struct core_output *out
     if (!item->input.is_ok)
         return;
     size_t bytes = 0;
+    uint64_t next = output->from.seq;
     for (size_t row = 0; row < node->row_count && bytes < output->bytes_max; row++)
-        bytes += fetch_row(item, output, &node->rows[row]);
+        bytes += fetch_row(item, output, &node->rows[row], &next);
     for (size_t row = 0; node->shows_unstored && row < node->unstored_count; row++)
-        bytes += fetch_row(item, output, &node->unstored[row]);
+        bytes += fetch_row(item, output, &node->unstored[row], &next);
     item->input.rows = item->rows;
 }
 

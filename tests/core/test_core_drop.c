@@ -1,6 +1,6 @@
 /* What may be dropped of the log: the rule, against brute force, and the core's
  * use of it. */
-#include "tests/core/pump.h"
+#include "tests/core/pump_host.h"
 
 #include "tests/support/choice.h"
 #include "tests/support/runner.h"
@@ -259,6 +259,88 @@ START_TEST(with_a_floor_and_no_snapshot_the_core_does_not_serve)
 }
 END_TEST
 
+/* ---- What the disk has lost ----------------------------------------------- */
+
+/* Takes rows of node 1 out of the store of node 0, as a damaged page does. */
+static void lose_rows(uint64_t from, uint64_t to)
+{
+    struct pump_node *node = &pump.nodes[0];
+    struct crdt_origin origin = origin_of(1);
+    for (size_t row = node->row_count; row-- > 0;) {
+        struct crdt_batch batch;
+        ck_assert_int_eq(crdt_batch_read(node->rows[row].batch, &batch), CRDT_OK);
+        if (crdt_origin_compare(&batch.origin, &origin) != 0 || batch.first_seq < from
+            || batch.last_seq > to)
+            continue;
+        pump_row_free(&node->rows[row]);
+        size_t behind = --node->row_count - row;
+        memmove(node->rows + row, node->rows + row + 1, behind * sizeof *node->rows);
+        memmove(node->row_ms + row, node->row_ms + row + 1, behind * sizeof *node->row_ms);
+        node->snapshot_rows -= row < node->snapshot_rows;
+    }
+}
+
+/* Node 1 writes while node 2 is away; once that is back, node 0 alone can serve it. */
+static void write_apart(int count)
+{
+    begin(3, UINT64_MAX, UINT64_MAX);
+    increment(1, 5);
+    pump_run(&pump, 2500000);
+    pump_cut(&pump, 0, 2, true);
+    pump_cut(&pump, 1, 2, true);
+    increment(1, count);
+    pump_run(&pump, 2500000);
+    ck_assert_uint_gt(pump.nodes[0].snapshot.size, 0);
+}
+
+static void bring_back(void)
+{
+    pump_cut(&pump, 0, 1, true);
+    pump_cut(&pump, 0, 2, false);
+    pump_run(&pump, MINUTE_US);
+}
+
+START_TEST(a_gap_below_the_snapshot_is_made_good_by_it)
+{
+    write_apart(60);
+    lose_rows(10, 11);
+    bring_back();
+    ck_assert_str_eq(pump_ask(&pump, 2, "GET k"), "$2\r\n65\r\n");
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_LOG], 1);
+    ck_assert_uint_eq(pump.nodes[0].floor_count, 0);
+    /* It stays known, and is not told of again. */
+    pump_cut(&pump, 0, 2, true);
+    bring_back();
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_LOG], 1);
+    end();
+}
+END_TEST
+
+START_TEST(a_gap_up_to_the_end_of_the_snapshot_is_made_good_by_it)
+{
+    write_apart(60);
+    lose_rows(10, UINT64_MAX);
+    bring_back();
+    const char *reply = pump_ask(&pump, 2, "GET k");
+    ck_assert_msg(strncmp(reply, "$2\r\n", 4) == 0 && strcmp(reply + 4, "40") > 0, "%s", reply);
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_LOG], 1);
+    end();
+}
+END_TEST
+
+START_TEST(a_gap_beyond_the_snapshot_is_no_reason_to_offer_it)
+{
+    write_apart(63);
+    ck_assert_uint_lt(pump.nodes[0].snapshot_rows, pump.nodes[0].row_count);
+    lose_rows(67, 67);
+    bring_back();
+    ck_assert_str_ne(pump_ask(&pump, 2, "GET k"), "$2\r\n68\r\n");
+    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_LOG], 0);
+    ck_assert_uint_eq(pump.nodes[2].stage_count, 0);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("core_drop");
@@ -274,6 +356,9 @@ int main(void)
     tcase_add_test(tests, what_every_member_has_is_no_cause_for_alarm);
     tcase_add_test(tests, without_peers_what_is_in_the_snapshot_is_stable);
     tcase_add_test(tests, with_a_floor_and_no_snapshot_the_core_does_not_serve);
+    tcase_add_test(tests, a_gap_below_the_snapshot_is_made_good_by_it);
+    tcase_add_test(tests, a_gap_up_to_the_end_of_the_snapshot_is_made_good_by_it);
+    tcase_add_test(tests, a_gap_beyond_the_snapshot_is_no_reason_to_offer_it);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }

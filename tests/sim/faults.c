@@ -140,7 +140,7 @@ static bool faults_restore(
     struct simulator *sim, size_t node, bool has_moved, size_t lost_max)
 {
     struct disk *disk = &sim->nodes[node].disk;
-    if (sim->nodes[node].core == NULL || disk->durable == 0 || faults_is_needed(sim, node))
+    if (sim->nodes[node].core == NULL || disk->durable == 0)
         return false;
     size_t durable = disk->durable;
     bool has_backup = sim->backups[node].items != NULL;
@@ -214,15 +214,7 @@ bool faults_set_trap(struct simulator *sim, enum fault fault, size_t node)
 
 uint64_t faults_kept(const struct disk *disk, size_t feed)
 {
-    return disk_has_gap(disk) ? 0 : disk_seq(disk, feed, disk->durable);
-}
-
-bool faults_is_needed(const struct simulator *sim, size_t node)
-{
-    for (size_t i = 0; i < sim->node_count; i++)
-        if (i != node && disk_has_gap(&sim->nodes[i].disk))
-            return true;
-    return false;
+    return disk->has_hole ? 0 : disk_seq(disk, feed, disk->durable);
 }
 
 void faults_forget(struct simulator *sim, size_t node, bool counts_self)

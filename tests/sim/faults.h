@@ -108,9 +108,6 @@ void faults_doom(struct simulator *sim, size_t node, enum fault fault);
 void faults_spring(struct simulator *sim, size_t node, enum trap trap);
 /* How far a store keeps a feed for sure: behind a hole nothing may be of use. */
 uint64_t faults_kept(const struct disk *disk, size_t feed);
-/* Another one's log has a gap: what is missing there must not be lost here, since a
- * snapshot that has it is offered only to who is below the floor. */
-bool faults_is_needed(const struct simulator *sim, size_t node);
 /* The store of a node is not the newest one: promises hold as far as they are
  * kept elsewhere, or with `counts_self` there. */
 void faults_forget(struct simulator *sim, size_t node, bool counts_self);

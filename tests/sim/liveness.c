@@ -34,7 +34,7 @@ void liveness_lose(struct simulator *sim)
     for (size_t i = 0; i < count; i++) {
         size_t node = simulator_random(sim, sim->node_count);
         struct node *self = &sim->nodes[node];
-        if (self->loss != LOSS_NONE || faults_is_needed(sim, node))
+        if (self->loss != LOSS_NONE)
             continue;
         self->loss = LOSS_DEAD + (unsigned)simulator_random(sim, 3);
         simulator_trace(sim, "LOST n%zu %u", node + 1, self->loss);
@@ -85,8 +85,7 @@ void liveness_thin(struct simulator *sim)
         slow->input_us = 200 + simulator_random(sim, SLOW_FOR_GOOD_US_MAX);
         sim->faults.counts[FAULT_SLOW_FOR_GOOD]++;
     }
-    /* Who has a gap can hand on nothing behind it: others must be heard, too. */
-    if (count < 3 || faults_is_needed(sim, NODE_COUNT_MAX) || simulator_chance(sim, 3))
+    if (count < 3 || simulator_chance(sim, 3))
         return;
     enum shape shape = (enum shape)simulator_random(sim, SHAPE_COUNT);
     simulator_trace(sim, "THIN %d from n%zu", (int)shape, left[0] + 1);

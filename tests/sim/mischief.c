@@ -103,7 +103,7 @@ static bool mischief_clone(struct simulator *sim, size_t node)
 {
     struct node *self = &sim->nodes[node];
     struct disk *spare = &sim->spares[node];
-    if (self->core == NULL || faults_is_needed(sim, node))
+    if (self->core == NULL)
         return false;
     node_crash(sim, node);
     if (spare->items == NULL)

@@ -273,6 +273,27 @@ void node_verified(struct simulator *sim, const struct event *event)
 
 #define FETCH_ROWS_MAX 4096 /* of one answer; more are asked for again */
 
+/* The next batch of a feed, by seq: where a row was gone and came again, that is not
+ * the order of the items. */
+static const struct disk_item *next_row(
+    const struct simulator *sim, size_t node, size_t feed, uint64_t seq, size_t *at)
+{
+    const struct disk *disk = &sim->nodes[node].disk;
+    const struct disk_item *next = NULL;
+    size_t from = disk_has_gap(disk) ? disk->dropped : *at;
+    for (size_t i = from; i < disk_visible(sim, node); i++) {
+        const struct disk_item *item = &disk->items[i];
+        if (item->is_mark || item->is_dropped || item->feed != feed || item->last_seq < seq
+            || (next != NULL && item->first_seq >= next->first_seq))
+            continue;
+        next = item;
+        *at = i + 1;
+        if (!disk_has_gap(disk))
+            break;
+    }
+    return next;
+}
+
 /* A FETCH is answered from what is there, without holes, or not at all. */
 void node_fetched(struct simulator *sim, const struct event *event)
 {
@@ -282,16 +303,19 @@ void node_fetched(struct simulator *sim, const struct event *event)
     size_t feed = registry_origin(&sim->registry, &event->from.origin);
     bool is_ok = feed == ORIGIN_COUNT_MAX || event->from.seq > disk->floor.seq[feed];
     uint64_t next = event->from.seq;
-    for (size_t i = disk->dropped; is_ok && i < disk_visible(sim, event->node); i++) {
-        const struct disk_item *item = &disk->items[i];
-        if (item->is_mark || item->is_dropped || item->feed != feed
-            || item->last_seq < event->from.seq)
-            continue;
-        if (count == FETCH_ROWS_MAX || bytes >= event->bytes_max)
+    uint64_t seq_behind = 0;
+    size_t at = disk->dropped;
+    while (is_ok && count < FETCH_ROWS_MAX && bytes < event->bytes_max) {
+        const struct disk_item *item = next_row(sim, event->node, feed, next, &at);
+        if (item == NULL)
             break;
         if (item->first_seq > next && !disk_has_gap(disk))
             simulator_fail(sim, "n%zu: I6: its store has a hole at %s %llu", event->node + 1,
                 simulator_label(sim, feed).text, (unsigned long long)next);
+        if (item->first_seq > next) {
+            seq_behind = count == 0 ? item->first_seq : 0;
+            break;
+        }
         next = item->last_seq + 1;
         rows = array_reserve(rows, count, &capacity, sizeof *rows);
         rows[count] = (struct core_row){ .batch = { item->bytes, item->size } };
@@ -301,7 +325,7 @@ void node_fetched(struct simulator *sim, const struct event *event)
     simulator_trace(sim, "n%zu FETCHED %llu %zu rows%s", event->node + 1,
         (unsigned long long)event->number, count, is_ok ? "" : ", gone");
     struct core_input input = { .kind = CORE_FETCHED, .number = event->number, .is_ok = is_ok,
-        .rows = rows, .row_count = count };
+        .rows = rows, .row_count = count, .seq_behind = seq_behind };
     node_step(sim, event->node, &input);
     free(rows);
 }

@@ -70,8 +70,8 @@ enum database_result database_drop(struct database *database, const struct core_
 uint64_t database_log_bytes(const struct database *database);
 
 /* Reads the batches of a feed from the one that holds `from` on, without gaps,
- * until `bytes_max` is reached; not ok when they were dropped. False: out of
- * memory or unreadable. */
+ * until `bytes_max` is reached; not ok when they were dropped. When the first is
+ * missing, says where the next one begins. False: out of memory or unreadable. */
 bool database_fetch(struct database *database, const struct crdt_dot *from, size_t bytes_max,
     struct fetched *fetched, struct failure *failure);
 

@@ -20,7 +20,7 @@ static enum taken fetch_row(sqlite3_stmt *statement, uint64_t *wanted, struct fe
         return TAKEN;
     }
     if (first > *wanted) {
-        fetched->is_ok = fetched->row_count > 0;
+        fetched->seq_behind = fetched->row_count > 0 ? 0 : first;
         return TAKEN_END;
     }
     if (!sql_fixed(statement, 3, signature, sizeof signature)) {
@@ -73,7 +73,7 @@ bool database_fetch(struct database *database, const struct crdt_dot *from, size
     bool is_read = (code == SQLITE_DONE || code == SQLITE_ROW) &&
         (taken == TAKEN || taken == TAKEN_END) &&
         database_floor_of(handle, &from->origin, &floor);
-    /* Nothing at all may be there because all of it was dropped. */
+    /* What is not there may have been dropped. */
     fetched->is_ok =
         fetched->is_ok && (fetched->row_count > 0 || (is_read && from->seq > floor));
     fetched_finish(fetched);

@@ -206,6 +206,7 @@ bool errand_input(const struct errand *errand, struct core_input *ret_input)
         ret_input->kind = CORE_FETCHED;
         ret_input->rows = errand->fetched->rows;
         ret_input->row_count = errand->fetched->row_count;
+        ret_input->seq_behind = errand->fetched->seq_behind;
         return true;
     case CORE_FETCH_PART:
         ret_input->kind = CORE_PART;

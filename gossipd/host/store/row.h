@@ -37,6 +37,7 @@ struct fetched {
     struct fetched *next;
     uint64_t id;
     bool is_ok;               /* false: the rows are gone                       */
+    uint64_t seq_behind;      /* without rows: where the next one begins, 0: none */
     struct crdt_memory memory;
     struct crdt_buffer bytes;
     struct core_row *rows;
