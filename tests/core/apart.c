@@ -92,6 +92,16 @@ void run_until_building(void)
     ck_assert(info_has(1, "crdt_join_state:building\r\n"));
 }
 
+void leave_one_behind(void)
+{
+    begin(3, CORE_ALWAYS);
+    add(0, "s", 'a', 0, 20);
+    pump_run(&pump, 2 * SECOND_US);
+    cut(1, true);
+    add(0, "s", 'b', 0, 60);
+    pump_run(&pump, 30 * SECOND_US);
+}
+
 void set_large(size_t node, size_t size)
 {
     struct crdt_buffer words;

@@ -25,6 +25,8 @@ void check_converged(const char *reply);
 /* Node 1 of two is away while node 0 writes 40, removes 10 that both had, and
  * drops; node 1 writes 5 that nobody has. In the end there are 55. */
 void drift_apart(void);
+/* Node 1 of three is cut off while node 0 writes 60 and drops: it lacks what is gone. */
+void leave_one_behind(void);
 /* One command with an argument of `size` bytes. */
 void set_large(size_t node, size_t size);
 /* Lets time pass until node 1 makes a document of what it staged. */

@@ -6,15 +6,20 @@
 
 #include <string.h>
 
-struct crdt_document *forger_new(uint8_t key_byte)
+struct crdt_document *forger_new_under(uint8_t key_byte, uint64_t generation)
 {
     struct crdt_options options;
     crdt_options_init(&options);
     memset(options.key, key_byte, sizeof options.key);
-    options.generation = FORGER_GENERATION;
+    options.generation = generation;
     struct crdt_document *document;
     OK(crdt_open(&options, &document));
     return document;
+}
+
+struct crdt_document *forger_new(uint8_t key_byte)
+{
+    return forger_new_under(key_byte, FORGER_GENERATION);
 }
 
 void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch)

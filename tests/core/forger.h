@@ -8,6 +8,7 @@
 #define FORGER_GENERATION 77
 
 struct crdt_document *forger_new(uint8_t key_byte);
+struct crdt_document *forger_new_under(uint8_t key_byte, uint64_t generation);
 /* Sets a key to "yes"; the batch lives until the next call on the document. */
 void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch);
 

@@ -47,23 +47,12 @@ static size_t count_forks(size_t node, const char *mark)
     return count;
 }
 
-static struct crdt_document *author(uint8_t key, uint64_t generation_number)
-{
-    struct crdt_options options;
-    crdt_options_init(&options);
-    memset(options.key, key, sizeof options.key);
-    options.generation = generation_number;
-    struct crdt_document *document;
-    OK(crdt_open(&options, &document));
-    return document;
-}
-
 /* The batch by which an author without a past sets a key. */
 static void first_batch(uint8_t key_byte, uint64_t generation_number, const char *key,
     struct crdt_buffer *ret_batch)
 {
     struct crdt_bytes bytes;
-    struct crdt_document *document = author(key_byte, generation_number);
+    struct crdt_document *document = forger_new_under(key_byte, generation_number);
     crdt_buffer_init(ret_batch, NULL);
     forger_set(document, key, &bytes);
     OK(crdt_buffer_append(ret_batch, bytes.data, bytes.size));
@@ -91,7 +80,7 @@ static void dependent_batch(struct crdt_buffer *first, const char *key,
     struct crdt_buffer *ret_batch)
 {
     struct crdt_bytes bytes;
-    struct crdt_document *document = author(4, FORGER_GENERATION);
+    struct crdt_document *document = forger_new_under(4, FORGER_GENERATION);
     OK(crdt_merge(document, crdt_buffer_bytes(first)));
     crdt_buffer_init(ret_batch, NULL);
     forger_set(document, key, &bytes);
@@ -191,8 +180,8 @@ START_TEST(a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come)
     struct crdt_bytes bytes;
     begin_half_told();
     struct crdt_document *left = forger_new(4);
-    struct crdt_document *late = author(4, 88);
-    struct crdt_document *voucher = author(3, 88);
+    struct crdt_document *late = forger_new_under(4, 88);
+    struct crdt_document *voucher = forger_new_under(3, 88);
     forger_set(late, "early", &bytes);
     OK(crdt_merge(voucher, bytes));
     forger_give(&pump, 0, 1, bytes);
@@ -205,7 +194,7 @@ START_TEST(a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come)
     forger_give(&pump, 0, 1, bytes);
     forger_write_to(&pump, voucher, "word", 0, 1);
     ck_assert(has(0, "early") && !has(0, "left"));
-    struct crdt_document *again = author(4, 88);
+    struct crdt_document *again = forger_new_under(4, 88);
     forger_set(again, "early", &bytes);
     forger_write_to(&pump, again, "late", 0, 1);
     ck_assert(has(0, "late") && has(0, "left") && has(0, "word"));
@@ -260,7 +249,7 @@ static void give_unproven(struct crdt_bytes other, uint8_t key, int count)
 {
     struct crdt_bytes bytes;
     for (int index = 0; index < count; index++) {
-        struct crdt_document *reader = author(key, 200 + (uint64_t)index);
+        struct crdt_document *reader = forger_new_under(key, 200 + (uint64_t)index);
         OK(crdt_merge(reader, other));
         forger_set(reader, "read", &bytes);
         forger_give(&pump, 0, 3, bytes);
@@ -325,7 +314,7 @@ END_TEST
 /* The header of a batch that names so many origins. */
 static struct crdt_document *wide_author(uint64_t generation_number, int origin_count)
 {
-    struct crdt_document *document = author(2, generation_number);
+    struct crdt_document *document = forger_new_under(2, generation_number);
     for (int index = 0; index < origin_count; index++) {
         struct crdt_buffer batch;
         first_batch(1, 1000 + (uint64_t)index, "k", &batch);
@@ -384,7 +373,7 @@ START_TEST(a_generation_that_a_restart_met_unused_still_says_what_it_follows)
     uint64_t before = generation(0);
     /* An own header from far ahead: what it heads is lost. */
     struct crdt_bytes bytes;
-    struct crdt_document *lost = author(1, before);
+    struct crdt_document *lost = forger_new_under(1, before);
     for (int count = 0; count < 9; count++)
         forger_set(lost, "lost", &bytes);
     forger_give_header(&pump, 0, 1, bytes);

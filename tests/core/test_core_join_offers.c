@@ -126,12 +126,7 @@ END_TEST
 
 START_TEST(who_sends_a_part_now_and_then_makes_way_for_another)
 {
-    begin(3, CORE_ALWAYS);
-    add(0, "s", 'a', 0, 20);
-    pump_run(&pump, 2 * SECOND_US);
-    cut(1, true);
-    add(0, "s", 'b', 0, 60);
-    pump_run(&pump, 30 * SECOND_US);
+    leave_one_behind();
     ck_assert_uint_gt(floor_of(2, 0), 20);
     pump.nodes[0].is_bulk_lost = true;
     pump_cut(&pump, 0, 1, false);

@@ -318,19 +318,25 @@ START_TEST(a_fetch_of_a_damaged_batch_says_so)
 END_TEST
 
 /* The page cache may hold what a failed fsync has not brought to the disk. */
-START_TEST(what_a_killed_process_left_in_the_log_is_written_anew)
+/* A process that writes and ends without closing leaves its write-ahead log behind. */
+static void write_and_die(const struct core_output *output)
 {
-    struct stat wal;
-    const struct core_output output = support_store(1, 9, 1, 1);
     database_close(database);
     database = NULL;
     pid_t child = fork();
     if (child == 0) {
-        _exit(open_with(cluster_id, node_key) && write_all(&output, 1) == DATABASE_DONE ? 0 : 1);
+        _exit(open_with(cluster_id, node_key) && write_all(output, 1) == DATABASE_DONE ? 0 : 1);
     }
     int status = 1;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
+}
+
+START_TEST(what_a_killed_process_left_in_the_log_is_written_anew)
+{
+    struct stat wal;
+    const struct core_output output = support_store(1, 9, 1, 1);
+    write_and_die(&output);
     ck_assert_int_eq(stat(support_path("store.db-wal"), &wal), 0);
     ck_assert_int_gt(wal.st_size, 0);
     unsigned fsyncs = support_disk.fsyncs;
@@ -347,15 +353,7 @@ START_TEST(a_full_disk_lets_the_log_of_a_killed_process_be_read)
     const struct core_output output = support_store(1, 9, 1, 1);
     struct fetched *fetched = fetched_new(&memory, 1);
     const struct crdt_dot from = {output.origin, 1};
-    database_close(database);
-    database = NULL;
-    pid_t child = fork();
-    if (child == 0) {
-        _exit(open_with(cluster_id, node_key) && write_all(&output, 1) == DATABASE_DONE ? 0 : 1);
-    }
-    int status = 1;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_int_eq(status, 0);
+    write_and_die(&output);
     support_disk.is_full = true;
     open_again();
     ck_assert(database_fetch(database, &from, 1000, fetched, &failure));
