@@ -82,3 +82,15 @@ void forger_give_header(
     send(pump, node, from, &message);
     crdt_buffer_close(&tips);
 }
+
+bool forger_is_set(struct pump *pump, size_t node, const char *key)
+{
+    char words[64] = "GET ";
+    strncat(words, key, sizeof words - 5);
+    return strstr(pump_ask(pump, node, words), "yes") != NULL;
+}
+
+bool forger_is_frozen(struct pump *pump, size_t node)
+{
+    return strstr(pump_ask(pump, node, "CRDT.FORKS"), "\"frozen\":true") != NULL;
+}

@@ -16,6 +16,10 @@ void forger_give(struct pump *pump, size_t node, size_t from, struct crdt_bytes 
 /* Both at once. */
 void forger_write_to(struct pump *pump, struct crdt_document *author, const char *key,
     size_t node, size_t from);
+/* Whether a node reads the key that a forger has set. */
+bool forger_is_set(struct pump *pump, size_t node, const char *key);
+/* Whether some feed is frozen on a node. */
+bool forger_is_frozen(struct pump *pump, size_t node);
 /* Brings the header alone, as HEADS do. */
 void forger_give_header(struct pump *pump, size_t node, size_t from, struct crdt_bytes batch);
 

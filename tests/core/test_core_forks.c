@@ -44,18 +44,6 @@ static void end_pair(struct crdt_document *left, struct crdt_document *right)
 
 /* ---- Questions ------------------------------------------------------------- */
 
-static bool is_frozen(size_t node)
-{
-    return strstr(pump_ask(&pump, node, "CRDT.FORKS"), "\"frozen\":true") != NULL;
-}
-
-static bool has(size_t node, const char *key)
-{
-    char words[64] = "GET ";
-    strncat(words, key, sizeof words - 5);
-    return strstr(pump_ask(&pump, node, words), "yes") != NULL;
-}
-
 static uint64_t generation(size_t node)
 {
     return crdt_self(core_document(pump.nodes[node].core)).generation;
@@ -78,11 +66,12 @@ static void begin_half_told(struct crdt_document **ret_left, struct crdt_documen
     pump_run(&pump, 1000000);
     forger_write_to(&pump, *ret_left, "left", 2, 3);
     pump_run(&pump, 2000000);
-    ck_assert(has(2, "left") && !has(0, "left"));
+    ck_assert(forger_is_set(&pump, 2, "left") && !forger_is_set(&pump, 0, "left"));
     struct crdt_document *third = forger_new(4);
     forger_write_to(&pump, third, "third", 0, 1);
     pump_run(&pump, 1000000);
-    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2) && !is_frozen(3));
+    ck_assert(forger_is_frozen(&pump, 0) && forger_is_frozen(&pump, 1)
+        && !forger_is_frozen(&pump, 2) && !forger_is_frozen(&pump, 3));
     crdt_close(third);
 }
 
@@ -93,12 +82,12 @@ START_TEST(a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on)
     begin_pair(3, 0, 1, &left, &right);
     forger_write_to(&pump, left, "left", 0, 1);
     pump_run(&pump, 2000000);
-    ck_assert(has(2, "left"));
+    ck_assert(forger_is_set(&pump, 2, "left"));
     forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
     for (size_t node = 0; node < 3; node++) {
-        ck_assert(is_frozen(node));
-        ck_assert(!has(node, "right"));
+        ck_assert(forger_is_frozen(&pump, node));
+        ck_assert(!forger_is_set(&pump, node, "right"));
         ck_assert_uint_eq(pump.nodes[node].events[CORE_EVENT_FORK], 1);
         ck_assert_ptr_nonnull(
             strstr(pump_ask(&pump, node, "CRDT.STATUS"), "\"frozen\":true"));
@@ -110,7 +99,8 @@ START_TEST(a_batch_that_contradicts_is_proved_everywhere_and_the_rest_goes_on)
     pump_ask(&pump, 2, "SET k yes");
     pump_ask(&pump, 1, "SET l yes");
     pump_run(&pump, 3000000);
-    ck_assert(!has(0, "later") && !has(1, "last") && has(0, "k") && has(2, "l"));
+    ck_assert(!forger_is_set(&pump, 0, "later") && !forger_is_set(&pump, 1, "last")
+        && forger_is_set(&pump, 0, "k") && forger_is_set(&pump, 2, "l"));
     ck_assert(pump_is_equal(&pump));
     end_pair(left, right);
     end();
@@ -134,11 +124,12 @@ START_TEST(a_clone_pair_is_proved_and_each_goes_on_under_a_generation_of_its_own
     pump_ask(&pump, 0, "SET left yes");
     pump_ask(&pump, 3, "SET right yes");
     pump_run(&pump, 2000000);
-    ck_assert(has(1, "left") && !has(1, "right") && has(2, "right") && !has(2, "left"));
+    ck_assert(forger_is_set(&pump, 1, "left") && !forger_is_set(&pump, 1, "right")
+        && forger_is_set(&pump, 2, "right") && !forger_is_set(&pump, 2, "left"));
     pump_cut(&pump, 1, 2, false);
     pump_run(&pump, 4000000);
     for (size_t node = 0; node < 4; node++)
-        ck_assert_msg(is_frozen(node), "node %zu", node);
+        ck_assert_msg(forger_is_frozen(&pump, node), "node %zu", node);
     ck_assert_uint_ne(generation(0), before);
     ck_assert_uint_ne(generation(3), before);
     ck_assert_uint_ne(generation(0), generation(3));
@@ -153,11 +144,12 @@ START_TEST(what_a_member_had_applied_comes_in_through_its_voucher_and_no_more)
     cut_pairs(false);
     pump_run(&pump, 5000000);
     for (size_t node = 0; node < 4; node++)
-        ck_assert_msg(is_frozen(node) && has(node, "left"), "node %zu", node);
+        ck_assert_msg(forger_is_frozen(&pump, node)
+            && forger_is_set(&pump, node, "left"), "node %zu", node);
     forger_write_to(&pump, left, "later", 0, 1);
     pump_run(&pump, 3000000);
     for (size_t node = 0; node < 4; node++)
-        ck_assert(!has(node, "later"));
+        ck_assert(!forger_is_set(&pump, node, "later"));
     ck_assert(pump_is_equal(&pump));
     end_pair(left, right);
     end();
@@ -179,7 +171,8 @@ START_TEST(a_voucher_lets_in_the_history_that_it_names_and_not_the_other)
     pump.nodes[2].is_bulk_lost = pump.nodes[3].is_bulk_lost = false;
     pump_run(&pump, 5000000);
     for (size_t node = 0; node < 4; node++)
-        ck_assert_msg(has(node, "left") && !has(node, "right"), "node %zu", node);
+        ck_assert_msg(forger_is_set(&pump, node, "left")
+            && !forger_is_set(&pump, node, "right"), "node %zu", node);
     ck_assert(pump_is_equal(&pump));
     end_pair(left, right);
     end();
@@ -195,7 +188,7 @@ START_TEST(unfreezing_forgets_the_proof_and_takes_batches_directly_again)
     forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
     pump_cut(&pump, 0, 1, true);
-    ck_assert(is_frozen(0));
+    ck_assert(forger_is_frozen(&pump, 0));
     const char key[] = "0202020202020202020202020202020202020202020202020202020202020202";
     char words[128] = "CRDT.UNFREEZE ";
     strcat(strcat(words, key), " 0000000000000001");
@@ -226,12 +219,12 @@ START_TEST(a_restart_keeps_the_proof_and_the_freeze)
         pump_cut(&pump, 0, node, true);
     pump_restart(&pump, 0, SIZE_MAX);
     pump_run(&pump, 3000000);
-    ck_assert(is_frozen(0));
+    ck_assert(forger_is_frozen(&pump, 0));
     for (size_t node = 1; node < 3; node++)
         pump_cut(&pump, 0, node, false);
     pump_run(&pump, 2000000);
     forger_write_to(&pump, left, "later", 0, 1);
-    ck_assert(!has(0, "later"));
+    ck_assert(!forger_is_set(&pump, 0, "later"));
     end_pair(left, right);
     end();
 }
@@ -248,7 +241,7 @@ START_TEST(after_a_restart_the_header_of_the_history_here_comes_from_the_store)
     pump_run(&pump, 3000000);
     forger_write_to(&pump, right, "right", 0, 1);
     pump_run(&pump, 1000000);
-    ck_assert(is_frozen(0) && is_frozen(1));
+    ck_assert(forger_is_frozen(&pump, 0) && forger_is_frozen(&pump, 1));
     end_pair(left, right);
     end();
 }
@@ -273,7 +266,7 @@ START_TEST(a_signed_header_of_own_batches_that_are_not_here_begins_a_generation)
     forger_give_header(&pump, 0, 1, bytes);
     pump_run(&pump, 1000000);
     ck_assert_uint_ne(generation(0), before);
-    ck_assert(!is_frozen(0));
+    ck_assert(!forger_is_frozen(&pump, 0));
     ck_assert_str_eq(pump_ask(&pump, 0, "SET k again"), "+OK\r\n");
     crdt_close(author);
     end();
@@ -300,8 +293,8 @@ START_TEST(a_batch_whose_deps_name_another_history_is_told_and_freezes_nobody)
     forger_give(&pump, 0, 1, bytes);
     pump_run(&pump, 1000000);
     ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_FORK], 1);
-    ck_assert(!has(0, "read"));
-    ck_assert(!is_frozen(0));
+    ck_assert(!forger_is_set(&pump, 0, "read"));
+    ck_assert(!forger_is_frozen(&pump, 0));
     ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, "CRDT.FORKS"), "\"frozen\":false"));
     ck_assert_ptr_nonnull(strstr(pump_ask(&pump, 0, "INFO crdt"), "crdt_frozen:0"));
     crdt_buffer_close(&other);
@@ -347,7 +340,8 @@ START_TEST(a_proof_that_was_lost_on_a_live_link_is_told_again_until_both_are_equ
     begin_half_told(&left, &right);
     cut_pairs(false);
     run_without_heads(2000000);
-    ck_assert(!is_frozen(2) && !is_frozen(3) && !has(0, "left"));
+    ck_assert(!forger_is_frozen(&pump, 2) && !forger_is_frozen(&pump, 3)
+        && !forger_is_set(&pump, 0, "left"));
     uint64_t link = pump.nodes[0].links[2];
     /* Two HEADS on each of four links, and no more often than the limit says. */
     size_t lost = run_without_heads(2 * PROOFS_AGAIN_US);
@@ -356,7 +350,8 @@ START_TEST(a_proof_that_was_lost_on_a_live_link_is_told_again_until_both_are_equ
     pump_run(&pump, PROOFS_AGAIN_US + 3000000);
     ck_assert_uint_eq(pump.nodes[0].links[2], link);
     for (size_t node = 0; node < 4; node++)
-        ck_assert_msg(is_frozen(node) && has(node, "left"), "node %zu", node);
+        ck_assert_msg(forger_is_frozen(&pump, node)
+            && forger_is_set(&pump, node, "left"), "node %zu", node);
     ck_assert(pump_is_equal(&pump));
     size_t sent = pump.nodes[0].sent_kinds[MESSAGE_HEADS % 8];
     pump_run(&pump, 4 * PROOFS_AGAIN_US);
@@ -390,7 +385,7 @@ static void begin_dropped(
         pump_floor(&pump.nodes[0], &origin), crdt_applied(*ret_left, &origin));
     pump_restart(&pump, 0, SIZE_MAX);
     pump_run(&pump, 3000000);
-    ck_assert(has(0, "left") && !is_frozen(0));
+    ck_assert(forger_is_set(&pump, 0, "left") && !forger_is_frozen(&pump, 0));
 }
 
 static void give_header(struct crdt_document *author, const char *key)
@@ -409,9 +404,9 @@ START_TEST(two_headers_of_a_batch_that_was_dropped_here_prove_the_fork)
     begin_dropped(2, &left, &right);
     forger_set(again, "both", &bytes);
     give_header(again, "left");
-    ck_assert(!is_frozen(0));
+    ck_assert(!forger_is_frozen(&pump, 0));
     give_header(right, "right");
-    ck_assert(is_frozen(0) && !has(0, "right"));
+    ck_assert(forger_is_frozen(&pump, 0) && !forger_is_set(&pump, 0, "right"));
     crdt_close(again);
     end_pair(left, right);
     end();
@@ -423,7 +418,7 @@ START_TEST(of_the_newest_batch_here_one_header_proves_it_though_it_was_dropped)
     struct crdt_document *left, *right;
     begin_dropped(0, &left, &right);
     give_header(right, "right");
-    ck_assert(is_frozen(0) && !has(0, "right"));
+    ck_assert(forger_is_frozen(&pump, 0) && !forger_is_set(&pump, 0, "right"));
     end_pair(left, right);
     end();
 }
@@ -465,9 +460,11 @@ START_TEST(every_allocation_may_fail_and_the_fork_is_proved_afterwards)
         forger_give(&pump, 1, 2, bytes);
         pump_run(&pump, 4000000);
         for (size_t node = 0; node < 3; node++)
-            ck_assert_msg(is_frozen(node) && has(node, "left") && !has(node, "right"),
+            ck_assert_msg(forger_is_frozen(&pump, node) && forger_is_set(&pump, node, "left")
+                && !forger_is_set(&pump, node, "right"),
                 "request %llu, node %zu: %d %d %d", (unsigned long long)at, node,
-                is_frozen(node), has(node, "left"), has(node, "right"));
+                forger_is_frozen(&pump, node), forger_is_set(&pump, node, "left"),
+                forger_is_set(&pump, node, "right"));
         ck_assert(pump_is_equal(&pump));
         end_pair(left, right);
         end();

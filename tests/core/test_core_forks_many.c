@@ -18,18 +18,6 @@ static void begin(size_t node_count)
     pump_run(&pump, 2500000);
 }
 
-static bool is_frozen(size_t node)
-{
-    return strstr(pump_ask(&pump, node, "CRDT.FORKS"), "\"frozen\":true") != NULL;
-}
-
-static bool has(size_t node, const char *key)
-{
-    char words[64] = "GET ";
-    strncat(words, key, sizeof words - 5);
-    return strstr(pump_ask(&pump, node, words), "yes") != NULL;
-}
-
 static uint64_t generation(size_t node)
 {
     return crdt_self(core_document(pump.nodes[node].core)).generation;
@@ -101,16 +89,19 @@ START_TEST(a_batch_that_waits_for_ever_keeps_no_other_history_out_and_is_proved)
     forger_give(&pump, 1, 3, crdt_buffer_bytes(&batch));
     forger_give(&pump, 0, 3, crdt_buffer_bytes(&decoy));
     forger_give(&pump, 0, 3, crdt_buffer_bytes(&batch));
-    ck_assert(has(1, "batch") && !has(0, "batch") && is_frozen(0));
+    ck_assert(forger_is_set(&pump, 1, "batch") && !forger_is_set(&pump, 0, "batch")
+        && forger_is_frozen(&pump, 0));
     ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_FORK], 1);
     pump_run(&pump, 2000000);
     pump_ask(&pump, 1, "SET k yes");
     pump_run(&pump, 10000000);
     for (size_t node = 0; node < 3; node++)
-        ck_assert_msg(is_frozen(node) && has(node, "dep") && has(node, "batch")
-                && has(node, "k") && !has(node, "decoy"),
-            "node %zu: %d %d %d %d %d", node, is_frozen(node), has(node, "dep"),
-            has(node, "batch"), has(node, "k"), has(node, "decoy"));
+        ck_assert_msg(forger_is_frozen(&pump, node) && forger_is_set(&pump, node, "dep")
+            && forger_is_set(&pump, node, "batch")
+                && forger_is_set(&pump, node, "k") && !forger_is_set(&pump, node, "decoy"),
+            "node %zu: %d %d %d %d %d", node, forger_is_frozen(&pump, node),
+            forger_is_set(&pump, node, "dep"), forger_is_set(&pump, node, "batch"),
+            forger_is_set(&pump, node, "k"), forger_is_set(&pump, node, "decoy"));
     crdt_buffer_close(&ghost);
     crdt_buffer_close(&dep);
     crdt_buffer_close(&decoy);
@@ -135,7 +126,8 @@ static void begin_half_told(void)
     pump_run(&pump, 2000000);
     forger_write_to(&pump, third, "third", 0, 1);
     pump_run(&pump, 1000000);
-    ck_assert(is_frozen(0) && is_frozen(1) && !is_frozen(2) && !is_frozen(3));
+    ck_assert(forger_is_frozen(&pump, 0) && forger_is_frozen(&pump, 1)
+        && !forger_is_frozen(&pump, 2) && !forger_is_frozen(&pump, 3));
     crdt_close(left);
     crdt_close(third);
 }
@@ -166,8 +158,9 @@ START_TEST(a_voucher_finds_its_history_among_any_number_of_decoys)
         pump_ask(&pump, 2, "SET k yes");
         pump_run(&pump, 20000000);
         for (size_t node = 0; node < 4; node++)
-            ck_assert_msg(is_frozen(node) && has(node, "left") && has(node, "k")
-                    && !has(node, "decoy0"),
+            ck_assert_msg(forger_is_frozen(&pump, node) && forger_is_set(&pump, node, "left")
+                && forger_is_set(&pump, node, "k")
+                    && !forger_is_set(&pump, node, "decoy0"),
                 "%d decoys, node %zu", count, node);
         ck_assert(pump_is_equal(&pump));
         pump_close(&pump);
@@ -193,11 +186,12 @@ START_TEST(a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come)
     OK(crdt_merge(voucher, bytes));
     forger_give(&pump, 0, 1, bytes);
     forger_write_to(&pump, voucher, "word", 0, 1);
-    ck_assert(has(0, "early") && !has(0, "left"));
+    ck_assert(forger_is_set(&pump, 0, "early") && !forger_is_set(&pump, 0, "left"));
     struct crdt_document *again = forger_new_under(4, 88);
     forger_set(again, "early", &bytes);
     forger_write_to(&pump, again, "late", 0, 1);
-    ck_assert(has(0, "late") && has(0, "left") && has(0, "word"));
+    ck_assert(forger_is_set(&pump, 0, "late") && forger_is_set(&pump, 0, "left")
+        && forger_is_set(&pump, 0, "word"));
     crdt_close(left);
     crdt_close(late);
     crdt_close(again);
@@ -236,7 +230,8 @@ START_TEST(a_voucher_may_name_any_number_of_frozen_origins)
         cut_pairs(false);
         pump_run(&pump, 20000000);
         for (size_t node = 0; node < 4; node++)
-            ck_assert_msg(has(node, "left0") && has(node, "k"), "%d origins, node %zu",
+            ck_assert_msg(forger_is_set(&pump, node, "left0")
+                && forger_is_set(&pump, node, "k"), "%d origins, node %zu",
                 count, node);
         ck_assert(pump_is_equal(&pump));
         pump_close(&pump);
@@ -271,7 +266,7 @@ START_TEST(what_proves_nothing_gives_way_to_proofs_and_takes_no_room_from_other_
     OK(crdt_snapshot(right, &other));
     give_unproven(crdt_buffer_bytes(&other), 4, EVIDENCE_MAX + 9);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":false"), EVIDENCE_KEY_MAX);
-    ck_assert(!is_frozen(0));
+    ck_assert(!forger_is_frozen(&pump, 0));
     forger_give_header(&pump, 0, 3, bytes);
     pump_run(&pump, 1000000);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), 1);
