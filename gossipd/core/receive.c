@@ -167,10 +167,12 @@ void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes
         links_close(core, peer);
         return;
     }
-    if (!is_wanted(core, peer, &batch))
-        return;
-    if (!hold(core, peer, &batch, signature, false))
+    uint64_t news = core->pending.news;
+    if (is_wanted(core, peer, &batch) && !hold(core, peer, &batch, signature, false))
         core_refuse(core, REFUSED_MEMORY, peer);
+    /* One more peer stands for what waits: that may be the voucher's last. */
+    if (core->pending.news != news)
+        receive_retry(core);
 }
 
 void receive_header(struct core *core, struct peer *peer, const struct tip *tip)
