@@ -200,6 +200,37 @@ START_TEST(a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come)
 }
 END_TEST
 
+START_TEST(what_two_peers_brought_is_let_in_once_one_of_them_has_brought_all)
+{
+    struct crdt_buffer one, two;
+    struct crdt_bytes word;
+    begin(4);
+    for (uint64_t number = 88; number <= 89; number++) {
+        give_header(0, 1, 4, number, "right");
+        give_header(0, 1, 4, number, "third");
+    }
+    first_batch(4, 88, "one", &one);
+    first_batch(4, 89, "two", &two);
+    struct crdt_document *voucher = forger_new_under(3, 88);
+    OK(crdt_merge(voucher, crdt_buffer_bytes(&one)));
+    OK(crdt_merge(voucher, crdt_buffer_bytes(&two)));
+    forger_set(voucher, "word", &word);
+    forger_give(&pump, 0, 1, word);
+    forger_give(&pump, 0, 1, crdt_buffer_bytes(&one));
+    forger_give(&pump, 0, 2, crdt_buffer_bytes(&two));
+    ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), 2);
+    ck_assert(!forger_is_set(&pump, 0, "one") && !forger_is_set(&pump, 0, "two"));
+    /* It waits already, and nothing that comes later is new. */
+    forger_give(&pump, 0, 1, crdt_buffer_bytes(&two));
+    ck_assert(forger_is_set(&pump, 0, "one") && forger_is_set(&pump, 0, "two")
+        && forger_is_set(&pump, 0, "word"));
+    crdt_buffer_close(&one);
+    crdt_buffer_close(&two);
+    crdt_close(voucher);
+    pump_close(&pump);
+}
+END_TEST
+
 /* Nodes 2 and 3 have applied what one key wrote under many generations, of all of which
  * 0 and 1 know that they have forked. */
 static void begin_many(int count)
@@ -401,6 +432,8 @@ int main(void)
     tcase_add_test(tests, a_voucher_finds_its_history_among_any_number_of_decoys);
     tcase_add_test(
         tests, a_voucher_that_waits_for_another_origin_is_heard_once_that_has_come);
+    tcase_add_test(
+        tests, what_two_peers_brought_is_let_in_once_one_of_them_has_brought_all);
     tcase_add_test(tests, a_voucher_may_name_any_number_of_frozen_origins);
     tcase_add_test(
         tests, what_proves_nothing_gives_way_to_proofs_and_takes_no_room_from_other_keys);
