@@ -139,6 +139,7 @@
 #define STORE_GROUP_BYTES (16u << 20) /* one transaction: bounds the write-ahead log */
 #define STORE_QUEUE_BYTES_MAX (64u << 20) /* above, nothing more is read from anyone   */
 #define STORE_SYNC_MS 1000           /* everysec: what its name says                */
+#define SWEEP_RETRY_MS 1000          /* a sweep that failed: the disk may have room again */
 #define STORE_FREE_BYTES_MIN 67108864 /* kept for drops: the write-ahead log grows so far */
 #define STORE_FREE_DIVISOR 8         /* of a small disk: no more than this part of it */
 #define CHECKPOINT_PAGES 1000        /* of the write-ahead log: SQLite's own default */

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sodium/crypto_generichash.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,25 @@ const char *support_write(const char *file, const char *text)
     claim(fputs(text, stream) >= 0);
     claim(fclose(stream) == 0);
     return path;
+}
+
+size_t support_seal(int fd, uint8_t ret_hash[static CRDT_HASH_BYTES])
+{
+    static const uint8_t head[] = {0xc4, CRDT_HASH_BYTES};
+    static uint8_t bytes[65536];
+    crypto_generichash_state state;
+    ssize_t got = 0;
+    off_t size = 0;
+    crypto_generichash_init(&state, NULL, 0, CRDT_HASH_BYTES);
+    while ((got = pread(fd, bytes, sizeof bytes, size)) > 0) {
+        crypto_generichash_update(&state, bytes, (unsigned long long)got);
+        size += got;
+    }
+    claim(got == 0);
+    crypto_generichash_final(&state, ret_hash, CRDT_HASH_BYTES);
+    claim(pwrite(fd, head, sizeof head, size) == (ssize_t)sizeof head);
+    claim(pwrite(fd, ret_hash, CRDT_HASH_BYTES, size + (off_t)sizeof head) == CRDT_HASH_BYTES);
+    return (size_t)size + SUPPORT_SEAL_BYTES;
 }
 
 struct core_output support_store(uint64_t number, uint8_t key, uint64_t first, uint64_t last)

@@ -14,6 +14,11 @@ const char *support_path(const char *file);
 /* Writes a file into it and gives its path. */
 const char *support_write(const char *file, const char *text);
 
+/* Ends the bytes of a file as a snapshot ends, with their hash, as an import wants it
+ * to be. Returns how many bytes the file has then. */
+size_t support_seal(int fd, uint8_t ret_hash[static CRDT_HASH_BYTES]);
+#define SUPPORT_SEAL_BYTES (2 + CRDT_HASH_BYTES)
+
 /* The n-th batch of a feed, seqs n and n + 1 of 2 * count; as a STORE output.
  * What it points to is static. */
 struct core_output support_store(uint64_t number, uint8_t key, uint64_t first, uint64_t last);

@@ -2,6 +2,7 @@
  * a real store, compared with a document that has merged the same. */
 #include "gossipd/host/store/assembly.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,18 @@
 #include "tests/host/built.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
+
+static int fsync_broken_fd = -1;
+
+/* Stands in front of the C library's, as for every caller in this program. */
+int fsync(int fd)
+{
+    if (fd == fsync_broken_fd) {
+        errno = EIO;
+        return -1;
+    }
+    return fdatasync(fd);
+}
 
 static void expect_newest(struct database *in, struct crdt_buffer wanted)
 {
@@ -143,6 +156,106 @@ START_TEST(a_build_that_is_given_up_leaves_nothing)
     atomic_store(&is_given_up, false);
     ck_assert_str_eq(failure.text, "the node stops");
     close(order.fd);
+}
+END_TEST
+
+/* ---- Disks that lose ------------------------------------------------------------- */
+
+START_TEST(a_draft_that_the_disk_did_not_take_is_no_snapshot)
+{
+    struct assembly assembly;
+    put_some(20);
+    place(database, 1);
+    struct assembly_order order = order_of("store.db", 1, false);
+    fsync_broken_fd = order.fd;
+    ck_assert(!assembly_build(&order, &assembly, &failure));
+    fsync_broken_fd = -1;
+    ck_assert_ptr_nonnull(strstr(failure.text, "cannot write its draft"));
+    close(order.fd);
+    make_snapshot(database, "store.db", 2);
+    expect_newest(database, feeds_snapshot(&here));
+}
+END_TEST
+
+START_TEST(a_draft_that_comes_back_as_zeros_is_no_snapshot)
+{
+    static const uint8_t zeros[512];
+    struct assembly assembly;
+    put_some(200);
+    make_snapshot(database, "store.db", 1);
+    struct crdt_buffer wanted = feeds_snapshot(&here);
+    put_some(20);
+    place(database, 2);
+    struct assembly_order order = order_of("store.db", 2, false);
+    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
+    ck_assert_uint_gt(assembly.snapshot.bytes, sizeof zeros);
+    ck_assert_int_eq(pwrite(order.fd, zeros, sizeof zeros, 0), sizeof zeros);
+    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_FAILED);
+    ck_assert_ptr_nonnull(strstr(failure.text, "other bytes than were written"));
+    assembly_close(&assembly);
+    expect_newest(database, wanted);
+}
+END_TEST
+
+/* What a disk may do to the newest snapshot. */
+static const char *const damages[] = {
+    "UPDATE snapshot_part SET bytes = zeroblob(length(bytes))",
+    "DELETE FROM snapshot_part",
+    "UPDATE snapshot SET tips = zeroblob(length(tips))",
+    "UPDATE snapshot SET tips = x'90'",
+};
+
+START_TEST(a_damaged_snapshot_is_replaced_while_all_batches_are_there)
+{
+    put_some(40);
+    make_snapshot(database, "store.db", 1);
+    ck_assert_int_eq(
+        sqlite3_exec(database_handle(database), damages[_i], NULL, NULL, NULL), SQLITE_OK);
+    put_some(5);
+    make_snapshot(database, "store.db", 2);
+    expect_newest(database, feeds_snapshot(&here));
+    expect_tips(database, &here);
+    database_close(database);
+    database = NULL;
+    expect_whole("store.db");
+}
+END_TEST
+
+static unsigned allocations_left; /* the last of so many fails; 0: none does         */
+
+static void *failing_reallocate(void *context, void *block, size_t old_bytes, size_t new_bytes)
+{
+    (void)context;
+    bool fails = new_bytes > 0 && allocations_left > 0 && --allocations_left == 0;
+    return fails ? NULL : memory.reallocate(memory.context, block, old_bytes, new_bytes);
+}
+
+START_TEST(lack_of_memory_is_not_taken_for_damage)
+{
+    const struct crdt_memory failing = {.reallocate = failing_reallocate};
+    bool has_come = true;
+    unsigned at = 1;
+    put_some(40);
+    make_snapshot(database, "store.db", 1);
+    put_some(5);
+    for (; has_come; at++) {
+        struct assembly assembly;
+        place(database, 1 + at);
+        struct assembly_order order = order_of("store.db", 1 + at, false);
+        order.memory = failing;
+        order.options.memory = failing;
+        allocations_left = at;
+        bool is_built = assembly_build(&order, &assembly, &failure);
+        has_come = allocations_left == 0;
+        allocations_left = 0;
+        ck_assert(is_built || has_come);
+        if (is_built) {
+            ck_assert_msg(assembly.batches == 5, "allocation %u: built from all batches", at);
+            assembly_close(&assembly);
+        }
+        close(order.fd);
+    }
+    ck_assert_uint_gt(at, 50);
 }
 END_TEST
 
@@ -463,6 +576,11 @@ int main(void)
     tcase_add_test(tests, batches_behind_the_place_wait_for_the_next_snapshot);
     tcase_add_test(tests, a_writer_goes_on_while_a_snapshot_is_built);
     tcase_add_test(tests, a_build_that_is_given_up_leaves_nothing);
+    tcase_add_test(tests, a_draft_that_the_disk_did_not_take_is_no_snapshot);
+    tcase_add_test(tests, a_draft_that_comes_back_as_zeros_is_no_snapshot);
+    tcase_add_loop_test(tests, a_damaged_snapshot_is_replaced_while_all_batches_are_there, 0,
+        (int)(sizeof damages / sizeof *damages));
+    tcase_add_test(tests, lack_of_memory_is_not_taken_for_damage);
     tcase_add_test(tests, a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought);
     tcase_add_test(tests, a_join_whose_disk_is_full_at_the_end_has_not_happened);
     tcase_add_test(tests, staged_bytes_that_were_damaged_are_refused);

@@ -183,7 +183,7 @@ static void put_rows(void)
     }
 }
 
-static int draft_of(const struct context *context, size_t *ret_bytes)
+static int draft_of(const struct context *context, struct core_snapshot *snapshot)
 {
     char path[] = "/tmp/gossipd-test-draft-XXXXXX";
     static uint8_t padding[1200000];
@@ -193,7 +193,7 @@ static int draft_of(const struct context *context, size_t *ret_bytes)
     unlink(path);
     claim(write(fd, context, sizeof *context) == (ssize_t)sizeof *context);
     claim(write(fd, padding, more) == (ssize_t)more);
-    *ret_bytes = sizeof *context + more;
+    snapshot->bytes = support_seal(fd, snapshot->hash);
     return fd;
 }
 
@@ -207,7 +207,6 @@ static void make_snapshot(const struct context *brought)
     struct crdt_dot raised[FEEDS];
     struct import_order order = {.number = output.number, .raised = raised,
         .snapshot = {.tips = crdt_text("tips")}};
-    size_t bytes = 0;
     bool is_placed =
         goes_on(database_write(database, row, 1, false, &failure));
     row_free(&memory, row);
@@ -217,8 +216,7 @@ static void make_snapshot(const struct context *brought)
             raised[order.raised_count++] = (struct crdt_dot){origin_of(feed), context.seq[feed]};
         }
     }
-    int fd = draft_of(&context, &bytes);
-    order.snapshot.bytes = bytes;
+    int fd = draft_of(&context, &order.snapshot);
     struct import *import = import_new(&memory, &order, fd);
     enum import_result result = is_placed ? IMPORT_MORE : IMPORT_FAILED;
     while (result == IMPORT_MORE && !powerloss_has_come()) {

@@ -106,25 +106,41 @@ static uint8_t byte_at(size_t at)
     return (uint8_t)(at * 7 + at / 1000);
 }
 
-/* Brings in `size` bytes from a file without a name. */
-static void bring_in(uint64_t snapshot, size_t size)
+/* A file without a name that holds a snapshot of `size` bytes. */
+static int draft_of(size_t size, struct core_snapshot *snapshot)
 {
     char path[] = "/tmp/gossipd-test-draft-XXXXXX";
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     unlink(path);
-    uint8_t *bytes = malloc(size);
-    for (size_t at = 0; at < size; at++) {
+    size_t content = size - SUPPORT_SEAL_BYTES;
+    uint8_t *bytes = malloc(content + 1);
+    for (size_t at = 0; at < content; at++) {
         bytes[at] = byte_at(at);
     }
-    ck_assert_int_eq(write(fd, bytes, size), (ssize_t)size);
+    ck_assert_int_eq(write(fd, bytes, content), (ssize_t)content);
     free(bytes);
-    struct import_order order = {.number = snapshot, .snapshot = {.bytes = size}};
-    memset(order.snapshot.hash, (int)snapshot, CRDT_HASH_BYTES);
+    snapshot->bytes = support_seal(fd, snapshot->hash);
+    ck_assert_uint_eq(snapshot->bytes, size);
+    return fd;
+}
+
+/* Brings in `size` bytes, of which a disk has made `damaged_size` zeros. */
+static void bring_in_damaged(uint64_t snapshot, size_t size, size_t damaged, size_t damaged_size)
+{
+    static const uint8_t zeros[4096];
+    struct import_order order = {.number = snapshot};
+    int fd = draft_of(size, &order.snapshot);
+    ck_assert_int_eq(pwrite(fd, zeros, damaged_size, (off_t)damaged), (ssize_t)damaged_size);
     order.snapshot.tips = crdt_text("tips");
     struct import *import = import_new(&memory, &order, fd);
     ck_assert_ptr_nonnull(import);
     ck_assert(store_import(store, import));
+}
+
+static void bring_in(uint64_t snapshot, size_t size)
+{
+    bring_in_damaged(snapshot, size, 0, 0);
 }
 
 static void count_row(void *context, const struct core_row *row)
@@ -170,7 +186,7 @@ START_TEST(a_snapshot_comes_back_with_the_rows_behind_its_place)
     ck_assert(
         database_snapshot_read(database_handle(database), &snapshot, &bytes, &failure));
     ck_assert_uint_eq(bytes.size, size);
-    for (size_t at = 0; at < size; at++) {
+    for (size_t at = 0; at < size - SUPPORT_SEAL_BYTES; at++) {
         ck_assert(bytes.data[at] == byte_at(at));
     }
     crdt_buffer_clear(&bytes);
@@ -235,7 +251,7 @@ START_TEST(what_a_crash_left_half_written_is_never_read_and_goes_away)
     ck_assert(store_start(database, &memory, notify, NULL, &store, &failure));
     database = NULL;
     place(1, 0);
-    bring_in(1, 10);
+    bring_in(1, 110);
     ck_assert(take_import().is_import_ok);
     let_sweep();
     look();
@@ -244,16 +260,35 @@ START_TEST(what_a_crash_left_half_written_is_never_read_and_goes_away)
 }
 END_TEST
 
+START_TEST(a_sweep_that_a_full_disk_stopped_goes_on_when_there_is_room)
+{
+    const struct timespec until_the_next_try = {.tv_sec = 1, .tv_nsec = 500000000};
+    look();
+    ck_assert_int_eq(database_transact(database, begin_and_add, NULL, true, &failure),
+        DATABASE_DONE);
+    database_open_again();
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM snapshot_part"), 1);
+    support_disk.is_full = true;
+    ck_assert(store_start(database, &memory, notify, NULL, &store, &failure));
+    database = NULL;
+    let_sweep();
+    support_disk.is_full = false;
+    nanosleep(&until_the_next_try, NULL);
+    look();
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM snapshot_part"), 0);
+}
+END_TEST
+
 START_TEST(a_snapshot_whose_rows_failed_fails_with_them)
 {
     append(1);
     place(1, 1);
-    bring_in(1, 10);
+    bring_in(1, 110);
     ck_assert(take_import().is_import_ok);
     support_disk.is_full = true;
     append(2);
     place(2, 2);
-    bring_in(2, 20);
+    bring_in(2, 120);
     /* Nobody hands anything over again: the import ends all the same. */
     struct store_news news = {.imported = 0};
     uint64_t failed = 0;
@@ -272,7 +307,7 @@ START_TEST(a_snapshot_whose_rows_failed_fails_with_them)
     look();
     struct database_snapshot snapshot;
     ck_assert(database_snapshot_newest(database_handle(database), &snapshot));
-    ck_assert_uint_eq(snapshot.bytes, 10);
+    ck_assert_uint_eq(snapshot.bytes, 110);
 }
 END_TEST
 
@@ -280,7 +315,7 @@ START_TEST(a_full_disk_leaves_the_older_snapshot)
 {
     append(1);
     place(1, 1);
-    bring_in(1, 10);
+    bring_in(1, 110);
     ck_assert(take_import().is_import_ok);
     append(2);
     place(2, 2);
@@ -291,7 +326,7 @@ START_TEST(a_full_disk_leaves_the_older_snapshot)
         store_take(store, &news);
     }
     support_disk.is_full = true;
-    bring_in(2, 20);
+    bring_in(2, 120);
     news = take_import();
     ck_assert(!news.is_import_ok);
     ck_assert_ptr_nonnull(strstr(news.import_reason.text, "full"));
@@ -299,8 +334,55 @@ START_TEST(a_full_disk_leaves_the_older_snapshot)
     look();
     struct database_snapshot snapshot;
     ck_assert(database_snapshot_newest(database_handle(database), &snapshot));
-    ck_assert_uint_eq(snapshot.bytes, 10);
+    ck_assert_uint_eq(snapshot.bytes, 110);
     ck_assert_uint_eq(rows_behind(snapshot.place), 2);
+}
+END_TEST
+
+START_TEST(a_draft_that_reads_back_zeros_leaves_the_older_snapshot)
+{
+    const size_t size = 2 * SNAPSHOT_PART_BYTES + 10; /* the seal lies in two parts   */
+    const size_t damaged[][2] = {{0, 4096}, {SNAPSHOT_PART_BYTES - 1, 2}, {size - 1, 1},
+        {size - SUPPORT_SEAL_BYTES, 1}, {size - SUPPORT_SEAL_BYTES - 1, 1}};
+    append(1);
+    place(1, 1);
+    bring_in(1, 110);
+    ck_assert(take_import().is_import_ok);
+    append(2);
+    for (uint64_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        place(2 + i, 2);
+        bring_in_damaged(2 + i, size, damaged[i][0], damaged[i][1]);
+        struct store_news news = take_import();
+        ck_assert(!news.is_import_ok);
+        ck_assert_ptr_nonnull(strstr(news.import_reason.text, "other bytes than were written"));
+    }
+    place(9, 2);
+    bring_in(9, size);
+    struct store_news news = take_import();
+    ck_assert_msg(news.is_import_ok, "%s", news.import_reason.text);
+    append(3);
+    place(10, 3);
+    bring_in_damaged(10, size, 0, 4096);
+    ck_assert(!take_import().is_import_ok);
+    look();
+    struct database_snapshot snapshot;
+    ck_assert(database_snapshot_newest(database_handle(database), &snapshot));
+    ck_assert_uint_eq(snapshot.bytes, size);
+    ck_assert_uint_eq(rows_behind(snapshot.place), 1);
+}
+END_TEST
+
+START_TEST(parts_of_a_failed_import_go_when_the_next_snapshot_is_placed)
+{
+    append(1);
+    place(1, 1);
+    bring_in_damaged(1, 3 * SNAPSHOT_PART_BYTES, 0, 4096);
+    ck_assert(!take_import().is_import_ok);
+    let_sweep();
+    place(2, 1);
+    let_sweep();
+    look();
+    ck_assert_uint_eq(count_of("SELECT count(*) FROM snapshot_part"), 0);
 }
 END_TEST
 
@@ -333,8 +415,11 @@ int main(void)
     tcase_add_test(tests, a_snapshot_comes_back_with_the_rows_behind_its_place);
     tcase_add_test(tests, a_newer_snapshot_takes_the_place_of_the_older);
     tcase_add_test(tests, what_a_crash_left_half_written_is_never_read_and_goes_away);
+    tcase_add_test(tests, a_sweep_that_a_full_disk_stopped_goes_on_when_there_is_room);
     tcase_add_test(tests, a_snapshot_whose_rows_failed_fails_with_them);
     tcase_add_test(tests, a_full_disk_leaves_the_older_snapshot);
+    tcase_add_test(tests, a_draft_that_reads_back_zeros_leaves_the_older_snapshot);
+    tcase_add_test(tests, parts_of_a_failed_import_go_when_the_next_snapshot_is_placed);
     tcase_add_test(tests, a_snapshot_that_has_lost_a_part_says_so);
     suite_add_tcase(suite, tests);
     return runner_run(suite);

@@ -201,6 +201,21 @@ START_TEST(a_build_without_a_base_is_refused_where_batches_were_dropped)
 }
 END_TEST
 
+START_TEST(a_damaged_snapshot_stays_where_batches_were_dropped)
+{
+    struct assembly assembly;
+    ck_assert_int_eq(sqlite3_exec(database_handle(database),
+        "UPDATE snapshot_part SET bytes = zeroblob(length(bytes))", NULL, NULL, NULL), SQLITE_OK);
+    place(database, 7);
+    struct assembly_order order = order_of("store.db", 7, false);
+    ck_assert(!assembly_build(&order, &assembly, &failure));
+    ck_assert_msg(strstr(failure.text, "the newest snapshot cannot be loaded") != NULL &&
+        strstr(failure.text, "batches were dropped") != NULL, "%s", failure.text);
+    close(order.fd);
+    expect_everything(FAULT_READ, 0);
+}
+END_TEST
+
 /* Builds from all that is there, where all that `here` has must be; true: it is built. */
 static bool build_in_context(uint64_t place_number)
 {
@@ -298,6 +313,7 @@ int main(void)
     tcase_add_loop_test(
         tests, a_build_that_succeeds_has_everything, FAULT_ALLOCATION, FAULT_READ + 1);
     tcase_add_test(tests, a_build_without_a_base_is_refused_where_batches_were_dropped);
+    tcase_add_test(tests, a_damaged_snapshot_stays_where_batches_were_dropped);
     tcase_add_test(tests, a_build_that_lacks_what_the_node_has_fails);
     tcase_add_loop_test(
         tests, an_import_that_fails_leaves_the_older_snapshot, FAULT_ALLOCATION, FAULT_READ + 1);

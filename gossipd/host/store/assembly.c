@@ -4,10 +4,10 @@
  */
 #include "gossipd/host/store/assembly.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gossipd/core/memory.h"
 #include "gossipd/host/store/database_snapshot.h"
@@ -56,8 +56,9 @@ static bool open_store(struct builder *builder)
             code == SQLITE_OK ? "the snapshot's place is not in it" : sqlite3_errstr(code));
 }
 
-/* Opens a document without a base, which only all batches together can replace. */
-static bool open_empty(struct builder *builder)
+/* Opens a document without a base, which only all batches together can replace.
+ * `why` there is none. */
+static bool open_empty(struct builder *builder, const char *why)
 {
     int64_t floors = 0;
     if (!sql_number(
@@ -66,46 +67,99 @@ static bool open_empty(struct builder *builder)
             builder->failure, "cannot read the floor: %s", sqlite3_errmsg(builder->handle));
     }
     if (floors > 0) {
-        return failure_say(builder->failure, "there is no snapshot to build on, and batches were "
-            "dropped: keep the node running and run gossipctl verify on a backup of it");
+        return failure_say(builder->failure, "%s, and batches were dropped: keep the node "
+            "running and run gossipctl verify on a backup of it", why);
     }
     enum crdt_status status = crdt_open(&builder->order->options, &builder->document);
     return status == CRDT_OK || say_status(builder, "cannot open a document", status);
 }
 
-/* Opens the document with what the newest snapshot has. */
-static bool load_newest(struct builder *builder)
+/* Lets the lack of memory be told from damage. */
+struct watch {
+    const struct crdt_memory *memory;
+    bool has_refused;
+};
+
+static void *watch_reallocate(void *context, void *block, size_t old_bytes, size_t new_bytes)
 {
-    const struct assembly_order *order = builder->order;
-    struct database_snapshot newest;
+    struct watch *watch = context;
+    void *moved = watch->memory->reallocate(watch->memory->context, block, old_bytes, new_bytes);
+    watch->has_refused = watch->has_refused || (moved == NULL && new_bytes > 0);
+    return moved;
+}
+
+/* Takes a snapshot over, with its tips. What is wrong with it is said; NOMEM: perhaps
+ * nothing is. */
+static enum crdt_status take_newest(struct builder *builder,
+    const struct database_snapshot *newest, struct crdt_buffer *bytes, struct crdt_buffer *tips)
+{
+    if (!database_snapshot_read(builder->handle, newest, bytes, builder->failure) ||
+        !database_snapshot_tips(builder->handle, newest, tips, builder->failure)) {
+        return sqlite3_errcode(builder->handle) == SQLITE_NOMEM ? CRDT_ERR_NOMEM
+                                                                : CRDT_ERR_MALFORMED;
+    }
+    enum crdt_status status =
+        crdt_load(&builder->order->options, crdt_buffer_bytes(bytes), &builder->document);
+    if (status == CRDT_OK) {
+        status = tips_table_put_row(&builder->tips, crdt_buffer_bytes(tips));
+    }
+    if (status == CRDT_OK && !tips_table_fits(&builder->tips, builder->document)) {
+        status = CRDT_ERR_MALFORMED;
+    }
+    if (status != CRDT_OK) {
+        say_status(builder, "the newest snapshot cannot be loaded", status);
+    }
+    return status;
+}
+
+static enum crdt_status load_newest(
+    struct builder *builder, const struct database_snapshot *newest)
+{
+    struct watch watch = {.memory = &builder->order->memory};
+    const struct crdt_memory memory = {.reallocate = watch_reallocate, .context = &watch};
     struct crdt_buffer bytes;
     struct crdt_buffer tips;
+    crdt_buffer_init(&bytes, &memory);
+    crdt_buffer_init(&tips, &memory);
+    enum crdt_status status = take_newest(builder, newest, &bytes, &tips);
+    crdt_buffer_close(&bytes);
+    crdt_buffer_close(&tips);
+    return status != CRDT_OK && watch.has_refused ? CRDT_ERR_NOMEM : status;
+}
+
+/* Begins anew from all batches, as a start does: what is damaged is replaced. */
+static bool open_without(struct builder *builder)
+{
+    const struct failure why = *builder->failure;
+    crdt_close(builder->document);
+    builder->document = NULL;
+    tips_table_close(&builder->tips);
+    if (!open_empty(builder, why.text)) {
+        return false;
+    }
+    log_write(CORE_ALARM, "snapshot-unusable", "error=\"%s\" action=\"the next one is built of "
+        "all batches instead; check the disk\"", why.text);
+    return true;
+}
+
+/* Opens the document with what the newest snapshot has. */
+static bool open_newest(struct builder *builder)
+{
+    struct database_snapshot newest;
     enum sql_answer answer = database_snapshot_newest(builder->handle, &newest);
     if (answer == SQL_FAILED) {
         return failure_say(builder->failure, "the newest snapshot cannot be found: %s",
             sqlite3_errmsg(builder->handle));
     }
     if (answer == SQL_ABSENT) {
-        return open_empty(builder);
+        return open_empty(builder, "there is no snapshot to build on");
     }
-    crdt_buffer_init(&bytes, &order->memory);
-    crdt_buffer_init(&tips, &order->memory);
-    bool is_read =
-        database_snapshot_read(builder->handle, &newest, &bytes, builder->failure) &&
-        database_snapshot_tips(builder->handle, &newest, &tips, builder->failure);
-    enum crdt_status status = CRDT_OK;
-    if (is_read) {
-        status = crdt_load(&order->options, crdt_buffer_bytes(&bytes), &builder->document);
+    enum crdt_status status = load_newest(builder, &newest);
+    if (status == CRDT_OK) {
+        builder->place = newest.place;
+        return true;
     }
-    if (is_read && status == CRDT_OK) {
-        status = tips_table_put_row(&builder->tips, crdt_buffer_bytes(&tips));
-    }
-    crdt_buffer_close(&bytes);
-    crdt_buffer_close(&tips);
-    builder->place = newest.place;
-    return is_read &&
-        (status == CRDT_OK ||
-            say_status(builder, "the newest snapshot cannot be loaded", status));
+    return status != CRDT_ERR_NOMEM && open_without(builder);
 }
 
 /* ---- Batches ------------------------------------------------------------------- */
@@ -361,8 +415,12 @@ static bool write_file(struct builder *builder)
     if (draft.is_full) {
         return failure_say(builder->failure, "the disk has no room for it");
     }
-    return (status == CRDT_OK && ftruncate(draft.fd, (off_t)snapshot->bytes) == 0) ||
-        say_status(builder, "cannot write it", status);
+    if (status != CRDT_OK) {
+        return say_status(builder, "cannot write it", status);
+    }
+    return draft_finish(&draft, snapshot->bytes) ||
+        failure_say(builder->failure, "cannot write its draft beside the store: %s; check the disk",
+            strerror(errno));
 }
 
 static bool write_tips(struct builder *builder)
@@ -386,7 +444,7 @@ bool assembly_build(const struct assembly_order *order, struct assembly *ret_ass
     struct builder builder = {.order = order, .assembly = &assembly, .failure = failure};
     crdt_buffer_init(&assembly.tips, &order->memory);
     tips_table_init(&builder.tips, &order->memory);
-    bool is_built = open_store(&builder) && load_newest(&builder) && merge_rows(&builder) &&
+    bool is_built = open_store(&builder) && open_newest(&builder) && merge_rows(&builder) &&
         check_context(&builder) && join(&builder) && write_tips(&builder) &&
         !is_given_up(&builder) && write_file(&builder) && !is_given_up(&builder);
     tips_table_close(&builder.tips);

@@ -5,6 +5,7 @@
 #include "gossipd/host/store/import.h"
 
 #include <errno.h>
+#include <sodium/crypto_generichash.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,11 @@
 #include "gossipd/host/store/database_floor.h"
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/limits.h"
+
+/* A snapshot ends with the hash of all that stands before, as a byte string:
+ * docs/wire-format.md, section "Snapshot". */
+static const uint8_t seal_head[] = {0xc4, CRDT_HASH_BYTES};
+#define SEAL_BYTES (sizeof seal_head + CRDT_HASH_BYTES)
 
 struct import {
     struct crdt_memory memory;
@@ -22,6 +28,9 @@ struct import {
     uint64_t part;
     int fd;
     bool has_place; /* the store knows where it stands                            */
+    /* libsodium wants its state aligned as no heap does: only bytes lie here. */
+    uint8_t hash_state[sizeof(crypto_generichash_state)];
+    uint8_t seal[SEAL_BYTES]; /* as it was read                                    */
     size_t size;    /* of the part at hand                                        */
     uint8_t data[SNAPSHOT_PART_BYTES];
 };
@@ -46,6 +55,44 @@ static bool copy(struct import *import)
     return true;
 }
 
+static void hash_begin(struct import *import)
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, CRDT_HASH_BYTES);
+    memcpy(import->hash_state, &state, sizeof state);
+}
+
+/* Takes in the part at hand: the seal may lie across two. */
+static void hash_part(struct import *import)
+{
+    crypto_generichash_state state;
+    uint64_t bytes = import->order.snapshot.bytes;
+    uint64_t sealed = bytes < SEAL_BYTES ? bytes : bytes - SEAL_BYTES;
+    uint64_t left = import->done_bytes < sealed ? sealed - import->done_bytes : 0;
+    size_t size = left < import->size ? (size_t)left : import->size;
+    memcpy(&state, import->hash_state, sizeof state);
+    crypto_generichash_update(&state, import->data, size);
+    memcpy(import->hash_state, &state, sizeof state);
+    if (size < import->size) {
+        memcpy(import->seal + (import->done_bytes + size - sealed), import->data + size,
+            import->size - size);
+    }
+}
+
+/* Whether all that was read is the snapshot that was built: a disk may give back
+ * other bytes than were written, and batches are dropped for it. */
+static bool is_sealed(const struct import *import)
+{
+    crypto_generichash_state state;
+    uint8_t hash[CRDT_HASH_BYTES];
+    memcpy(&state, import->hash_state, sizeof state);
+    crypto_generichash_final(&state, hash, sizeof hash);
+    const uint8_t *wanted = import->order.snapshot.hash;
+    return memcmp(hash, wanted, sizeof hash) == 0 &&
+        memcmp(import->seal, seal_head, sizeof seal_head) == 0 &&
+        memcmp(import->seal + sizeof seal_head, wanted, sizeof hash) == 0;
+}
+
 struct import *import_new(
     const struct crdt_memory *memory, const struct import_order *order, int fd)
 {
@@ -59,6 +106,7 @@ struct import *import_new(
     import->order.snapshot.parts = import_parts(order->snapshot.bytes);
     import->fd = fd;
     import->has_place = true;
+    hash_begin(import);
     crdt_buffer_init(&import->tips, memory);
     crdt_buffer_init(&import->raised, memory);
     if (!copy(import)) {
@@ -141,6 +189,11 @@ enum import_result import_step(
     struct import *import, struct database *database, struct failure *failure)
 {
     if (import->done_bytes == import->order.snapshot.bytes) {
+        if (!is_sealed(import)) {
+            failure_say(failure, "its draft beside the store reads back other bytes than were "
+                "written: check the disk; the older snapshot stays, and this one is made again");
+            return IMPORT_FAILED;
+        }
         return result_of(
             database_transact(database, finish, import, true, failure), IMPORT_DONE);
     }
@@ -151,6 +204,7 @@ enum import_result import_step(
     if (result == DATABASE_FAILED && !import->has_place) {
         failure_say(failure, "the batches it stands for could not be stored");
     }
+    hash_part(import);
     import->done_bytes += import->size;
     import->part++;
     return result_of(result, IMPORT_MORE);

@@ -1,8 +1,9 @@
 /* Brings a snapshot from a file into the store, a part at a time, so that rows
  * never wait long. The file has no name: only its descriptor is known.
  *
- * What makes it whole is one durable transaction. For a join that also raises the
- * floor to what the peer's snapshot brought. */
+ * What makes it whole is one durable transaction, once all that was read is known to
+ * have the snapshot's hash. For a join that also raises the floor to what the peer's
+ * snapshot brought. */
 #ifndef GOSSIPD_HOST_IMPORT_H
 #define GOSSIPD_HOST_IMPORT_H
 

@@ -36,6 +36,8 @@ static void report_placed(struct store *store, uint64_t snapshot)
 {
     pthread_mutex_lock(&store->mutex);
     store->news.placed = snapshot;
+    /* A place voids one that was never filled, whose parts then belong to nothing. */
+    store->is_sweep_due = true;
     pthread_mutex_unlock(&store->mutex);
     store->notify(store->notify_context);
 }
@@ -125,15 +127,26 @@ static bool has_work(const struct store *store)
         chores.has_backup_step || chores.has_import_step || chores.has_sweep_step;
 }
 
-/* Sleeps until there is work, the end, or the time to sync. Holds the mutex. */
+/* When there is something to do although nobody says so; UINT64_MAX: never. */
+static uint64_t next_us(const struct store *store)
+{
+    uint64_t sweep_us = store_sweep_us(store);
+    uint64_t sync_us = store->unsynced == 0
+        ? UINT64_MAX
+        : store->unsynced_since_us + STORE_SYNC_MS * UINT64_C(1000);
+    return sync_us < sweep_us ? sync_us : sweep_us;
+}
+
+/* Sleeps until there is work, the end, or the time to sync or to sweep. Holds the
+ * mutex. */
 static void wait_for_work(struct store *store)
 {
     while (!has_work(store) && !store->is_stopping) {
-        if (store->unsynced == 0) {
+        uint64_t until_us = next_us(store);
+        if (until_us == UINT64_MAX) {
             pthread_cond_wait(&store->wake, &store->mutex);
             continue;
         }
-        uint64_t until_us = store->unsynced_since_us + STORE_SYNC_MS * UINT64_C(1000);
         const struct timespec until = {
             .tv_sec = (time_t)(until_us / 1000000), .tv_nsec = (long)(until_us % 1000000) * 1000};
         if (clock_monotonic_us() >= until_us ||

@@ -8,6 +8,7 @@
 #include "gossipd/host/clock.h"
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/store_inside.h"
+#include "gossipd/limits.h"
 
 #define EXIT_FSYNC_FAILED 70 /* EX_SOFTWARE: whoever supervises us starts us again */
 
@@ -97,8 +98,8 @@ static bool sweep(sqlite3 *handle, void *context)
     return database_snapshot_sweep(handle, context);
 }
 
-/* Deletes a part that belongs to nothing any more. One that cannot go now goes
- * when the next snapshot is in. */
+/* Deletes a part that belongs to nothing any more. When it cannot go, nothing else
+ * has to happen for the next try: on a full disk these parts are the room. */
 static void sweep_go_on(struct store *store)
 {
     struct failure failure = {{0}};
@@ -108,15 +109,24 @@ static void sweep_go_on(struct store *store)
     if (result == DATABASE_FSYNC_FAILED) {
         store_die_of_fsync(&failure);
     }
+    bool is_done = result == DATABASE_DONE;
     pthread_mutex_lock(&store->mutex);
-    store->is_sweep_due = result == DATABASE_DONE && has_more;
+    store->is_sweep_due = !is_done || has_more;
+    store->sweep_us = is_done ? 0 : clock_monotonic_us() + SWEEP_RETRY_MS * UINT64_C(1000);
     pthread_mutex_unlock(&store->mutex);
+}
+
+uint64_t store_sweep_us(const struct store *store)
+{
+    bool can_sweep = store->is_sweep_due && store->import == NULL && !store->is_failed &&
+        !store->is_stopping;
+    return can_sweep ? store->sweep_us : UINT64_MAX;
 }
 
 static bool has_sweep_step(const struct store *store)
 {
-    return store->is_sweep_due && store->import == NULL && !store->is_failed &&
-        !store->is_stopping;
+    uint64_t sweep_us = store_sweep_us(store);
+    return sweep_us != UINT64_MAX && sweep_us <= clock_monotonic_us();
 }
 
 static bool has_import_step(const struct store *store)

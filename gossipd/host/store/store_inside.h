@@ -32,6 +32,7 @@ struct store {
     struct import *import; /* a snapshot on its way in; NULL: none              */
     uint64_t import_after; /* as `backup_after`                                 */
     bool is_sweep_due;     /* there may be parts that belong to nothing          */
+    uint64_t sweep_us;     /* not before: the last one failed                   */
     /* The thread's own: written rows whose fsync is still to come. */
     uint64_t unsynced;
     uint64_t unsynced_since_us;
@@ -51,6 +52,8 @@ struct chores {
 };
 /* Under the mutex. */
 struct chores store_chores(const struct store *store);
+/* When a sweep that failed is tried again; UINT64_MAX: not until something happens. */
+uint64_t store_sweep_us(const struct store *store);
 /* Without it. */
 void store_chores_go_on(struct store *store, struct chores chores);
 
