@@ -72,7 +72,8 @@ bool database_floor_read(
         return false;
     }
     size_t capacity = (size_t)rows;
-    struct crdt_dot *dots = calloc(capacity + 1, sizeof *dots);
+    /* From the buffer's memory, whose owner may have to tell its lack from damage. */
+    struct crdt_dot *dots = memory_new(&ret_summary->memory, (capacity + 1) * sizeof *dots);
     size_t count = 0;
     bool is_read = dots != NULL && read_dots(handle, dots, capacity, &count);
     if (is_read) {
@@ -80,7 +81,7 @@ bool database_floor_read(
         is_read = crdt_summary_write(dots, count, ret_summary) == CRDT_OK;
         *ret_count = count;
     }
-    free(dots);
+    memory_free(&ret_summary->memory, dots, (capacity + 1) * sizeof *dots);
     return is_read;
 }
 

@@ -9,6 +9,7 @@
 #include "gossipd/host/store/database.h"
 #include "gossipd/host/store/database_schema.h"
 #include "gossipd/host/identity.h"
+#include "gossipd/host/store/verify_fault.h"
 #include "gossipd/host/store/verify_snapshot.h"
 #include "gossipd/limits.h"
 
@@ -76,9 +77,13 @@ static enum verify_result say_base(
     return result;
 }
 
-static bool is_busy(int code)
+/* The result for what failed last: `broken` when it was for the bytes in the file. */
+static enum verify_result say_failed(struct verifier *verifier, const char *broken)
 {
-    return (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED;
+    struct failure why = {{0}};
+    return verify_fault_passes(sqlite3_extended_errcode(verifier->handle), &why)
+        ? say(verifier, VERIFY_CANNOT, why.text)
+        : say(verifier, VERIFY_BROKEN, broken);
 }
 
 static enum verify_result open_file(struct verifier *verifier)
@@ -103,16 +108,8 @@ static enum verify_result open_file(struct verifier *verifier)
         code = code == SQLITE_ROW ? SQLITE_OK : code;
     }
     sqlite3_finalize(statement);
-    if (is_busy(code)) {
-        return say(verifier, VERIFY_CANNOT, "another process has it open, maybe a gossipd: "
-            "stop that first, or verify a backup made with `gossipctl backup`");
-    }
-    if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) {
-        return say(verifier, VERIFY_BROKEN, "this is no SQLite database, or a damaged one; "
-            WHAT_TO_DO);
-    }
     if (code != SQLITE_OK) {
-        return say(verifier, VERIFY_CANNOT, sqlite3_errmsg(verifier->handle));
+        return say_failed(verifier, "this is no SQLite database, or a damaged one; " WHAT_TO_DO);
     }
     if (version > DATABASE_VERSION) {
         return say(verifier, VERIFY_CANNOT, "written by a newer gossipd: use its gossipctl");
@@ -126,48 +123,62 @@ static enum verify_result open_file(struct verifier *verifier)
 static enum verify_result check_pages(struct verifier *verifier)
 {
     sqlite3_stmt *statement = NULL;
-    char text[512] = "it cannot be read";
+    char text[512] = "it cannot be read; " WHAT_TO_DO;
+    struct failure why = {{0}};
     bool is_ok = false;
+    bool is_passing = false;
     if (sqlite3_prepare_v2(verifier->handle, "PRAGMA integrity_check(1)", -1, &statement, NULL) ==
             SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
         const char *said = (const char *)sqlite3_column_text(statement, 0);
         is_ok = said != NULL && strcmp(said, "ok") == 0;
+        is_passing = said != NULL && verify_fault_line_passes(said, &why);
         snprintf(text, sizeof text, "damaged: SQLite says \"%s\"; %s", said != NULL ? said : "?",
             WHAT_TO_DO);
     }
     sqlite3_finalize(statement);
-    return is_ok ? VERIFY_WHOLE : say(verifier, VERIFY_BROKEN, text);
+    if (is_passing) {
+        return say(verifier, VERIFY_CANNOT, why.text);
+    }
+    return is_ok ? VERIFY_WHOLE : say_failed(verifier, text);
 }
 
 /* A trigger could take out of the restored store what was verified here. */
 static enum verify_result check_schema(struct verifier *verifier)
 {
     struct failure what = {{0}};
-    switch (database_schema_check(verifier->handle, &what)) {
-    case SQL_FOUND: return VERIFY_WHOLE;
-    case SQL_ABSENT: return say_base(verifier, VERIFY_BROKEN, &what);
-    case SQL_FAILED: break;
+    if (database_schema_check(verifier->handle, &what) == SQL_FOUND) {
+        return VERIFY_WHOLE;
     }
-    return say_base(verifier, VERIFY_CANNOT, &what);
+    bool is_passing = verify_fault_passes(sqlite3_extended_errcode(verifier->handle), &what);
+    return say_base(verifier, is_passing ? VERIFY_CANNOT : VERIFY_BROKEN, &what);
 }
 
-/* Reads a mark of exactly `size` bytes. */
-static bool read_mark(struct verifier *verifier, const char *name, void *ret_value, size_t size)
+/* Reads a mark of exactly `size` bytes. ABSENT: there is none. */
+static enum sql_answer read_mark(
+    struct verifier *verifier, const char *name, void *ret_value, size_t size)
 {
-    sqlite3_stmt *statement = NULL;
-    bool is_there = false;
-    if (sqlite3_prepare_v2(verifier->handle, "SELECT value FROM mark WHERE name = ?1", -1,
-            &statement, NULL) == SQLITE_OK) {
-        sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
-        is_there = sqlite3_step(statement) == SQLITE_ROW &&
-            (size_t)sqlite3_column_bytes(statement, 0) == size;
-    }
-    if (is_there) {
-        memcpy(ret_value, sqlite3_column_blob(statement, 0), size);
+    sqlite3_stmt *statement =
+        sql_prepare(verifier->handle, "SELECT value FROM mark WHERE name = ?1");
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    enum sql_answer answer = sql_first(statement);
+    if (answer == SQL_FOUND && !sql_fixed(statement, 0, ret_value, size)) {
+        answer = SQL_ABSENT;
     }
     sqlite3_finalize(statement);
-    return is_there;
+    return answer;
+}
+
+/* Who wrote the store, and for which cluster. */
+static enum verify_result read_marks(struct verifier *verifier)
+{
+    if (read_mark(verifier, "cluster", verifier->cluster_id, CRDT_HASH_BYTES) != SQL_FOUND) {
+        return say_failed(
+            verifier, "it does not say which cluster it belongs to; " WHAT_TO_DO);
+    }
+    return read_mark(verifier, "key", verifier->report.key, CRDT_KEY_BYTES) != SQL_FAILED
+        ? VERIFY_WHOLE
+        : say_failed(verifier, "whose it is cannot be read; " WHAT_TO_DO);
 }
 
 static bool column_is(sqlite3_stmt *rows, enum column column, const void *data, size_t size)
@@ -223,7 +234,7 @@ static enum verify_result say_status(struct verifier *verifier, enum crdt_status
     char text[256];
     char key[IDENTITY_HEX_BYTES];
     if (status == CRDT_ERR_NOMEM) {
-        return say(verifier, VERIFY_CANNOT, "out of memory: the whole state must fit");
+        return say(verifier, VERIFY_CANNOT, VERIFY_MEMORY);
     }
     if (status != CRDT_ERR_GAP) {
         return say_row(verifier, crdt_status_text(status));
@@ -302,26 +313,16 @@ static enum verify_result check_row(struct verifier *verifier)
     return VERIFY_WHOLE;
 }
 
-static uint64_t count_rows(struct verifier *verifier)
-{
-    sqlite3_stmt *statement = NULL;
-    uint64_t count = 0;
-    if (sqlite3_prepare_v2(verifier->handle, "SELECT count(*) FROM batch", -1, &statement, NULL) ==
-            SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
-        count = (uint64_t)sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_finalize(statement);
-    return count;
-}
-
 static enum verify_result check_rows(struct verifier *verifier,
     void (*progress)(void *context, uint64_t done, uint64_t total), void *context)
 {
-    uint64_t total = count_rows(verifier);
-    int code = sqlite3_prepare_v2(verifier->handle, rows_sql, -1, &verifier->rows, NULL);
-    if (code != SQLITE_OK) {
-        return say(verifier, VERIFY_BROKEN, "a database, but no store of gossipd");
+    int64_t total = 0;
+    int code = SQLITE_ROW;
+    bool is_counted =
+        sql_number(sql_prepare(verifier->handle, "SELECT count(*) FROM batch"), &total);
+    verifier->rows = is_counted ? sql_prepare(verifier->handle, rows_sql) : NULL;
+    if (verifier->rows == NULL) {
+        return say_failed(verifier, "a database, but no store of gossipd");
     }
     while ((code = sqlite3_step(verifier->rows)) == SQLITE_ROW) {
         enum verify_result result = VERIFY_WHOLE;
@@ -335,12 +336,12 @@ static enum verify_result check_rows(struct verifier *verifier,
             return result;
         }
         if (progress != NULL && verifier->report.batches % VERIFY_PROGRESS_ROWS == 0) {
-            progress(context, verifier->report.batches, total);
+            progress(context, verifier->report.batches, (uint64_t)total);
         }
     }
     return code == SQLITE_DONE
         ? compare_snapshot(verifier)
-        : say(verifier, VERIFY_BROKEN, "its rows cannot be read to the end; " WHAT_TO_DO);
+        : say_failed(verifier, "its rows cannot be read to the end; " WHAT_TO_DO);
 }
 
 /* As the core opens it for replay, but under no key, so that no feed is its own.
@@ -372,7 +373,7 @@ static enum verify_result open_document(struct verifier *verifier)
     crdt_close(loaded);
     return crdt_open(&options, &verifier->document) == CRDT_OK
         ? VERIFY_WHOLE
-        : say(verifier, VERIFY_CANNOT, "out of memory");
+        : say(verifier, VERIFY_CANNOT, VERIFY_MEMORY);
 }
 
 static enum verify_result check_all(struct verifier *verifier,
@@ -385,13 +386,10 @@ static enum verify_result check_all(struct verifier *verifier,
     if (result == VERIFY_WHOLE) {
         result = check_schema(verifier);
     }
-    if (result == VERIFY_WHOLE &&
-        !read_mark(verifier, "cluster", verifier->cluster_id, CRDT_HASH_BYTES)) {
-        result = say(verifier, VERIFY_BROKEN, "it does not say which cluster it belongs to; "
-            WHAT_TO_DO);
+    if (result == VERIFY_WHOLE) {
+        result = read_marks(verifier);
     }
     if (result == VERIFY_WHOLE) {
-        read_mark(verifier, "key", verifier->report.key, CRDT_KEY_BYTES);
         result = open_document(verifier);
     }
     if (result == VERIFY_WHOLE) {
@@ -401,7 +399,7 @@ static enum verify_result check_all(struct verifier *verifier,
         verifier->report.feeds = crdt_feed_count(verifier->document);
         result = crdt_digest(verifier->document, &verifier->report.digest) == CRDT_OK
             ? VERIFY_WHOLE
-            : say(verifier, VERIFY_CANNOT, "out of memory");
+            : say(verifier, VERIFY_CANNOT, VERIFY_MEMORY);
     }
     return result;
 }

@@ -16,9 +16,11 @@ struct verify_base {
     struct crdt_dot *floors;   /* sorted by origin                                  */
     size_t floor_count;
     size_t floor_capacity;
+    bool is_memory_out;        /* an allocation for one of these was refused        */
 };
 
-/* Reads them; every text in `failure` is one for people. */
+/* Reads them; every text in `failure` is one for people. `ret_base` stays where it is
+ * until it is closed. */
 enum verify_result verify_base_read(
     sqlite3 *handle, struct verify_base *ret_base, struct failure *failure);
 void verify_base_close(struct verify_base *base);
