@@ -39,9 +39,12 @@ bool database_snapshot_open(sqlite3 *handle)
             &unfinished)) {
         return false;
     }
-    /* A start that changes nothing writes nothing: a full disk lets it read. */
+    /* A start that changes nothing writes nothing: a full disk lets it read. One that
+     * has no room to forget them goes on too: nobody reads them, and the next snapshot
+     * forgets them before it begins. */
     return unfinished == 0 ||
-        sql_finish(sql_prepare(handle, "DELETE FROM snapshot WHERE bytes IS NULL"));
+        sql_finish(sql_prepare(handle, "DELETE FROM snapshot WHERE bytes IS NULL")) ||
+        sqlite3_errcode(handle) == SQLITE_FULL;
 }
 
 bool database_snapshot_begin(

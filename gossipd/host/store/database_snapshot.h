@@ -1,6 +1,6 @@
 /* Snapshots in the store: a row that says which place each stands for, and its
  * bytes in parts. One is whole once its row says how many bytes it has; what is
- * not whole is never read and goes away at the next start.
+ * not whole is never read and goes away at the next start, or before the next one begins.
  *
  * For database.c and whoever has its connection; each call but the reads stands
  * inside a transaction of the caller. */
@@ -11,7 +11,8 @@
 #include "gossipd/host/log.h"
 #include "gossipd/host/store/sql.h"
 
-/* Makes the tables if they are missing, and forgets what is not whole. */
+/* Makes the tables if they are missing, and forgets what is not whole, as far as the
+ * disk has room for that. */
 bool database_snapshot_open(sqlite3 *handle);
 
 /* Notes that a snapshot is made of what the store holds up to `place`, with
