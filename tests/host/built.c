@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/draft.h"
+#include "gossipd/host/store/tips_table.h"
+#include "gossipd/host/store/verify.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
 
@@ -117,4 +120,44 @@ void make_snapshot(struct database *of, const char *file, uint64_t number)
     ck_assert_ptr_null(assembly.document);
     ck_assert_int_eq(bring_in(of, &order, &assembly), IMPORT_DONE);
     assembly_close(&assembly);
+}
+
+void expect_newest(struct database *in, struct crdt_buffer wanted)
+{
+    struct database_snapshot newest;
+    struct crdt_buffer bytes;
+    crdt_buffer_init(&bytes, NULL);
+    ck_assert(database_snapshot_newest(database_handle(in), &newest));
+    ck_assert(database_snapshot_read(database_handle(in), &newest, &bytes, &failure));
+    ck_assert_uint_eq(bytes.size, wanted.size);
+    ck_assert_mem_eq(bytes.data, wanted.data, bytes.size);
+    ck_assert_mem_eq(newest.hash, bytes.data + bytes.size - CRDT_HASH_BYTES, CRDT_HASH_BYTES);
+    crdt_buffer_close(&bytes);
+    crdt_buffer_close(&wanted);
+}
+
+void expect_tips(struct database *in, const struct feeds_node *reference)
+{
+    struct database_snapshot newest;
+    struct crdt_buffer bytes;
+    struct tips_table table;
+    crdt_buffer_init(&bytes, NULL);
+    tips_table_init(&table, &memory);
+    ck_assert(database_snapshot_newest(database_handle(in), &newest));
+    ck_assert(database_snapshot_tips(database_handle(in), &newest, &bytes, &failure));
+    ck_assert_int_eq(tips_table_put_row(&table, crdt_buffer_bytes(&bytes)), CRDT_OK);
+    ck_assert(tips_table_fits(&table, reference->document));
+    for (size_t i = 0; i < table.count; i++) {
+        ck_assert(tip_is_signed(&table.tips[i], feeds_cluster_id));
+    }
+    tips_table_close(&table);
+    crdt_buffer_close(&bytes);
+}
+
+void expect_whole(const char *file)
+{
+    struct verify_report report;
+    enum verify_result result =
+        verify_store(support_path(file), NULL, NULL, &report, NULL, &failure);
+    ck_assert_msg(result == VERIFY_WHOLE, "%s", failure.text);
 }

@@ -35,4 +35,11 @@ enum import_result bring_in(struct database *into, const struct assembly_order *
 /* Builds a snapshot of a store and brings it in. */
 void make_snapshot(struct database *of, const char *file, uint64_t number);
 
+/* The newest snapshot has these bytes, which go. */
+void expect_newest(struct database *in, struct crdt_buffer wanted);
+/* The newest tips name every feed of the reference, signed. */
+void expect_tips(struct database *in, const struct feeds_node *reference);
+/* Nothing is wrong with a store that is closed. */
+void expect_whole(const char *file);
+
 #endif

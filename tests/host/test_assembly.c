@@ -2,7 +2,6 @@
  * a real store, compared with a document that has merged the same. */
 #include "gossipd/host/store/assembly.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,63 +10,9 @@
 #include "gossipd/host/store/database_snapshot.h"
 #include "gossipd/host/store/database_stage.h"
 #include "gossipd/host/store/tips_table.h"
-#include "gossipd/host/store/verify.h"
 #include "tests/host/built.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
-
-static int fsync_broken_fd = -1;
-
-/* Stands in front of the C library's, as for every caller in this program. */
-int fsync(int fd)
-{
-    if (fd == fsync_broken_fd) {
-        errno = EIO;
-        return -1;
-    }
-    return fdatasync(fd);
-}
-
-static void expect_newest(struct database *in, struct crdt_buffer wanted)
-{
-    struct database_snapshot newest;
-    struct crdt_buffer bytes;
-    crdt_buffer_init(&bytes, NULL);
-    ck_assert(database_snapshot_newest(database_handle(in), &newest));
-    ck_assert(database_snapshot_read(database_handle(in), &newest, &bytes, &failure));
-    ck_assert_uint_eq(bytes.size, wanted.size);
-    ck_assert_mem_eq(bytes.data, wanted.data, bytes.size);
-    ck_assert_mem_eq(newest.hash, bytes.data + bytes.size - CRDT_HASH_BYTES, CRDT_HASH_BYTES);
-    crdt_buffer_close(&bytes);
-    crdt_buffer_close(&wanted);
-}
-
-/* The newest tips name every feed of the reference, signed. */
-static void expect_tips(struct database *in, const struct feeds_node *reference)
-{
-    struct database_snapshot newest;
-    struct crdt_buffer bytes;
-    struct tips_table table;
-    crdt_buffer_init(&bytes, NULL);
-    tips_table_init(&table, &memory);
-    ck_assert(database_snapshot_newest(database_handle(in), &newest));
-    ck_assert(database_snapshot_tips(database_handle(in), &newest, &bytes, &failure));
-    ck_assert_int_eq(tips_table_put_row(&table, crdt_buffer_bytes(&bytes)), CRDT_OK);
-    ck_assert(tips_table_fits(&table, reference->document));
-    for (size_t i = 0; i < table.count; i++) {
-        ck_assert(tip_is_signed(&table.tips[i], feeds_cluster_id));
-    }
-    tips_table_close(&table);
-    crdt_buffer_close(&bytes);
-}
-
-static void expect_whole(const char *file)
-{
-    struct verify_report report;
-    enum verify_result result =
-        verify_store(support_path(file), NULL, NULL, &report, NULL, &failure);
-    ck_assert_msg(result == VERIFY_WHOLE, "%s", failure.text);
-}
 
 START_TEST(what_is_built_aside_has_the_bytes_of_the_live_document)
 {
@@ -156,106 +101,6 @@ START_TEST(a_build_that_is_given_up_leaves_nothing)
     atomic_store(&is_given_up, false);
     ck_assert_str_eq(failure.text, "the node stops");
     close(order.fd);
-}
-END_TEST
-
-/* ---- Disks that lose ------------------------------------------------------------- */
-
-START_TEST(a_draft_that_the_disk_did_not_take_is_no_snapshot)
-{
-    struct assembly assembly;
-    put_some(20);
-    place(database, 1);
-    struct assembly_order order = order_of("store.db", 1, false);
-    fsync_broken_fd = order.fd;
-    ck_assert(!assembly_build(&order, &assembly, &failure));
-    fsync_broken_fd = -1;
-    ck_assert_ptr_nonnull(strstr(failure.text, "cannot write its draft"));
-    close(order.fd);
-    make_snapshot(database, "store.db", 2);
-    expect_newest(database, feeds_snapshot(&here));
-}
-END_TEST
-
-START_TEST(a_draft_that_comes_back_as_zeros_is_no_snapshot)
-{
-    static const uint8_t zeros[512];
-    struct assembly assembly;
-    put_some(200);
-    make_snapshot(database, "store.db", 1);
-    struct crdt_buffer wanted = feeds_snapshot(&here);
-    put_some(20);
-    place(database, 2);
-    struct assembly_order order = order_of("store.db", 2, false);
-    ck_assert_msg(assembly_build(&order, &assembly, &failure), "%s", failure.text);
-    ck_assert_uint_gt(assembly.snapshot.bytes, sizeof zeros);
-    ck_assert_int_eq(pwrite(order.fd, zeros, sizeof zeros, 0), sizeof zeros);
-    ck_assert_int_eq(bring_in(database, &order, &assembly), IMPORT_FAILED);
-    ck_assert_ptr_nonnull(strstr(failure.text, "other bytes than were written"));
-    assembly_close(&assembly);
-    expect_newest(database, wanted);
-}
-END_TEST
-
-/* What a disk may do to the newest snapshot. */
-static const char *const damages[] = {
-    "UPDATE snapshot_part SET bytes = zeroblob(length(bytes))",
-    "DELETE FROM snapshot_part",
-    "UPDATE snapshot SET tips = zeroblob(length(tips))",
-    "UPDATE snapshot SET tips = x'90'",
-};
-
-START_TEST(a_damaged_snapshot_is_replaced_while_all_batches_are_there)
-{
-    put_some(40);
-    make_snapshot(database, "store.db", 1);
-    ck_assert_int_eq(
-        sqlite3_exec(database_handle(database), damages[_i], NULL, NULL, NULL), SQLITE_OK);
-    put_some(5);
-    make_snapshot(database, "store.db", 2);
-    expect_newest(database, feeds_snapshot(&here));
-    expect_tips(database, &here);
-    database_close(database);
-    database = NULL;
-    expect_whole("store.db");
-}
-END_TEST
-
-static unsigned allocations_left; /* the last of so many fails; 0: none does         */
-
-static void *failing_reallocate(void *context, void *block, size_t old_bytes, size_t new_bytes)
-{
-    (void)context;
-    bool fails = new_bytes > 0 && allocations_left > 0 && --allocations_left == 0;
-    return fails ? NULL : memory.reallocate(memory.context, block, old_bytes, new_bytes);
-}
-
-START_TEST(lack_of_memory_is_not_taken_for_damage)
-{
-    const struct crdt_memory failing = {.reallocate = failing_reallocate};
-    bool has_come = true;
-    unsigned at = 1;
-    put_some(40);
-    make_snapshot(database, "store.db", 1);
-    put_some(5);
-    for (; has_come; at++) {
-        struct assembly assembly;
-        place(database, 1 + at);
-        struct assembly_order order = order_of("store.db", 1 + at, false);
-        order.memory = failing;
-        order.options.memory = failing;
-        allocations_left = at;
-        bool is_built = assembly_build(&order, &assembly, &failure);
-        has_come = allocations_left == 0;
-        allocations_left = 0;
-        ck_assert(is_built || has_come);
-        if (is_built) {
-            ck_assert_msg(assembly.batches == 5, "allocation %u: built from all batches", at);
-            assembly_close(&assembly);
-        }
-        close(order.fd);
-    }
-    ck_assert_uint_gt(at, 50);
 }
 END_TEST
 
@@ -576,11 +421,6 @@ int main(void)
     tcase_add_test(tests, batches_behind_the_place_wait_for_the_next_snapshot);
     tcase_add_test(tests, a_writer_goes_on_while_a_snapshot_is_built);
     tcase_add_test(tests, a_build_that_is_given_up_leaves_nothing);
-    tcase_add_test(tests, a_draft_that_the_disk_did_not_take_is_no_snapshot);
-    tcase_add_test(tests, a_draft_that_comes_back_as_zeros_is_no_snapshot);
-    tcase_add_loop_test(tests, a_damaged_snapshot_is_replaced_while_all_batches_are_there, 0,
-        (int)(sizeof damages / sizeof *damages));
-    tcase_add_test(tests, lack_of_memory_is_not_taken_for_damage);
     tcase_add_test(tests, a_join_has_what_both_had_and_raises_the_floor_to_what_it_brought);
     tcase_add_test(tests, a_join_whose_disk_is_full_at_the_end_has_not_happened);
     tcase_add_test(tests, staged_bytes_that_were_damaged_are_refused);
