@@ -17,13 +17,33 @@
 #define MACHINE_FILE "/etc/machine-id"
 #define MACHINE_BYTES 64
 
-bool directory_make(const char *dir, struct failure *failure)
+/* A power loss must not take the new directory away with all that is acknowledged in
+ * it. One that cannot be made durable goes again, or the next start would believe in it. */
+static bool made_sync(const char *dir, struct failure *failure)
 {
-    if (mkdir(dir, 0700) == 0 || errno == EEXIST) {
+    char path[PATH_MAX];
+    size_t size = (size_t)snprintf(path, sizeof path, "%s", dir);
+    while (size > 1 && size < sizeof path && path[size - 1] == '/') {
+        path[--size] = '\0';
+    }
+    if (directory_sync_of(path)) {
         return true;
     }
-    return failure_say(failure, "cannot make the directory %s: %s; make its parent first, or "
-        "set `dir` to a place that this user may write", dir, strerror(errno));
+    failure_say(failure, "cannot make durable that the directory %s is there: fsync of its "
+        "parent failed: %s; check the disk, and that this user may read the parent", dir,
+        strerror(errno));
+    rmdir(dir);
+    return false;
+}
+
+bool directory_make(const char *dir, struct failure *failure)
+{
+    if (mkdir(dir, 0700) == 0) {
+        return made_sync(dir, failure);
+    }
+    return errno == EEXIST ||
+        failure_say(failure, "cannot make the directory %s: %s; make its parent first, or set "
+            "`dir` to a place that this user may write", dir, strerror(errno));
 }
 
 static bool lock_refused(int fd, const char *dir, struct failure *failure)

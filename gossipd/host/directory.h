@@ -5,7 +5,7 @@
 
 #include "gossipd/host/log.h"
 
-/* Makes `dir` (0700) unless it exists; its parent must. */
+/* Makes `dir` (0700), durably, unless it exists; its parent must. */
 bool directory_make(const char *dir, struct failure *failure);
 
 /* Takes DIR/lock for this process. `ret_fd` holds it until closed. A directory

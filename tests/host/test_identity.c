@@ -1,5 +1,6 @@
 #include "gossipd/host/identity.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,19 @@
 
 static const char *dir;
 static struct failure failure;
+
+/* In the place of the C library's: remembers what was synced, and fails on demand. */
+static struct stat synced;
+static bool is_fsync_broken;
+
+int fsync(int fd)
+{
+    if (is_fsync_broken) {
+        errno = EIO;
+        return -1;
+    }
+    return fstat(fd, &synced);
+}
 
 static void setup(void)
 {
@@ -146,6 +160,32 @@ START_TEST(a_directory_is_made_but_not_its_parents)
 }
 END_TEST
 
+START_TEST(a_directory_is_made_durable_in_its_parent)
+{
+    struct stat parent;
+    char path[512];
+    ck_assert_int_eq(stat(dir, &parent), 0);
+    snprintf(path, sizeof path, "%s//", support_path("new"));
+    const char *const names[] = {support_path("new"), path};
+    for (size_t i = 0; i < 2; i++) {
+        memset(&synced, 0, sizeof synced);
+        ck_assert(directory_make(names[i], &failure));
+        ck_assert(synced.st_ino == parent.st_ino);
+        ck_assert_int_eq(rmdir(names[i]), 0);
+    }
+}
+END_TEST
+
+START_TEST(a_directory_that_a_power_loss_may_take_away_is_not_left)
+{
+    is_fsync_broken = true;
+    ck_assert(!directory_make(support_path("new"), &failure));
+    ck_assert_ptr_nonnull(strstr(failure.text, "fsync of its parent failed"));
+    is_fsync_broken = false;
+    ck_assert_int_ne(access(support_path("new"), F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("identity");
@@ -160,6 +200,8 @@ int main(void)
     tcase_add_test(tests, a_directory_has_one_owner_at_a_time);
     tcase_add_test(tests, a_copy_has_another_residence);
     tcase_add_test(tests, a_directory_is_made_but_not_its_parents);
+    tcase_add_test(tests, a_directory_is_made_durable_in_its_parent);
+    tcase_add_test(tests, a_directory_that_a_power_loss_may_take_away_is_not_left);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }
