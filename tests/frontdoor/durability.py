@@ -488,7 +488,7 @@ def full_everysec(stage):
     expect_full_disk_survived(stage, "everysec")
 
 
-@case("a node starts on a full disk and serves reads")
+@case("a node starts on a full disk and serves reads, also where a snapshot was cut off")
 def full_start(stage):
     disk = Tmpfs(stage, "8m")
     daemon = Daemon(stage)
@@ -499,6 +499,10 @@ def full_start(stage):
     daemon.arguments[daemon.arguments.index("--dir") + 1] = moved
     daemon.start()
     daemon.stop()
+    store = sqlite3.connect(f"{moved}/store.db")
+    store.execute("INSERT INTO snapshot (number, place, log_bytes) VALUES (1, 1, 0)")
+    store.commit()
+    store.close()
     ballast = disk.fill()
     daemon.start()
     expect_equal(cli(daemon.port, "GET", "k"), "v", "GET")

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gossipd/host/counting.h"
+#include "gossipd/host/store/sql.h"
 #include "tests/host/support.h"
 #include "tests/support/runner.h"
 
@@ -363,6 +364,37 @@ START_TEST(a_full_disk_lets_the_log_of_a_killed_process_be_read)
 }
 END_TEST
 
+/* Begins a snapshot, as each start may: their numbers begin anew. */
+static void begin_snapshot(void)
+{
+    const struct core_output output = {.kind = CORE_SNAPSHOT, .number = 1};
+    ck_assert_int_eq(write_all(&output, 1), DATABASE_DONE);
+}
+
+static int64_t snapshot_rows(void)
+{
+    int64_t count = 0;
+    ck_assert(sql_number(
+        sql_prepare(database_handle(database), "SELECT count(*) FROM snapshot"), &count));
+    return count;
+}
+
+START_TEST(a_full_disk_lets_a_store_with_an_unfinished_snapshot_be_opened)
+{
+    write_three_feeds();
+    begin_snapshot();
+    support_disk.is_full = true;
+    open_again();
+    expect_fetch(0xaa, 5, 1000, "batch aa 000005-000009 signed 5;");
+    ck_assert_int_eq(snapshot_rows(), 1);
+    support_disk.is_full = false;
+    begin_snapshot();
+    ck_assert_int_eq(snapshot_rows(), 1);
+    open_again();
+    ck_assert_int_eq(snapshot_rows(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("database");
@@ -385,6 +417,7 @@ int main(void)
     tcase_add_test(tests, a_fetch_of_a_damaged_batch_says_so);
     tcase_add_test(tests, what_a_killed_process_left_in_the_log_is_written_anew);
     tcase_add_test(tests, a_full_disk_lets_the_log_of_a_killed_process_be_read);
+    tcase_add_test(tests, a_full_disk_lets_a_store_with_an_unfinished_snapshot_be_opened);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
 }
