@@ -81,23 +81,33 @@ START_TEST(a_damaged_snapshot_is_replaced_while_all_batches_are_there)
 }
 END_TEST
 
-START_TEST(a_snapshot_with_the_tips_of_another_is_replaced)
+/* The tips of a store that has what this one has not. */
+static struct crdt_buffer tips_of_a_peer(void)
 {
+    struct database *peer = open_store("peer.db");
     struct database_snapshot newest;
     struct crdt_buffer tips;
-    put_some(40);
-    make_snapshot(database, "store.db", 1);
+    put(peer, &b, NULL);
+    make_snapshot(peer, "peer.db", 1);
     crdt_buffer_init(&tips, NULL);
-    ck_assert(database_snapshot_newest(database_handle(database), &newest) == SQL_FOUND);
-    ck_assert(database_snapshot_tips(database_handle(database), &newest, &tips, &failure));
+    ck_assert(database_snapshot_newest(database_handle(peer), &newest) == SQL_FOUND);
+    ck_assert(database_snapshot_tips(database_handle(peer), &newest, &tips, &failure));
+    database_close(peer);
+    return tips;
+}
+
+START_TEST(a_snapshot_with_the_tips_of_another_is_replaced)
+{
+    struct crdt_buffer tips = tips_of_a_peer();
+    put(database, &a, &here);
     put(database, &here, &here);
-    make_snapshot(database, "store.db", 2);
+    make_snapshot(database, "store.db", 1);
     sqlite3_stmt *statement =
         sql_prepare(database_handle(database), "UPDATE snapshot SET tips = ?1");
     sql_bind_bytes(statement, 1, crdt_buffer_bytes(&tips));
     ck_assert(sql_finish(statement));
     crdt_buffer_close(&tips);
-    make_snapshot(database, "store.db", 3);
+    make_snapshot(database, "store.db", 2);
     expect_newest(database, feeds_snapshot(&here));
     expect_tips(database, &here);
 }
