@@ -26,7 +26,8 @@ struct verify_report {
 enum verify_result {
     VERIFY_WHOLE,
     VERIFY_BROKEN, /* the failure says which row, what is wrong, what to do      */
-    VERIFY_CANNOT, /* it cannot be opened, or is in use                          */
+    VERIFY_CANNOT, /* it is in use, cannot be read, or memory is out: the failure
+                    * says which, and nothing about the store                   */
 };
 
 /* Verifies the store or backup in the file `path`. `progress`, which may be
