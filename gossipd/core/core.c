@@ -232,39 +232,11 @@ void core_close(struct core *core)
 
 /* ---- Steps ---------------------------------------------------------------- */
 
-static void replay_rows(struct core *core, const struct core_input *input)
-{
-    for (size_t index = 0; index < input->row_count; index++) {
-        snapshots_count(core, input->rows[index].batch.size);
-        core->log_bytes += input->rows[index].batch.size;
-        if (crdt_merge(core->document, input->rows[index].batch) == CRDT_OK)
-            continue;
-        /* Whatever the store has lost may be own operations. */
-        core->is_generation_burnt = true;
-        core_refuse(core, REFUSED_REPLAY, NULL);
-    }
-    core_changed(core);
-}
-
-/* What stood below the floor is neither in a snapshot nor in batches. */
-static void refuse_to_serve(struct core *core)
-{
-    core->phase = PHASE_STOPPED;
-    struct fields fields = {0};
-    fields_text(&fields, "reason", "batches before the log floor are gone and the newest"
-        " snapshot does not have all of them");
-    fields_text(&fields, "action", "restore a backup with gossipctl restore, or start with"
-        " node.key in an empty directory: the other members bring the data");
-    core_event(core, CORE_EVENT_UNUSABLE, CORE_ALARM, &fields);
-}
-
 /* The store is in: names the generation, and lets links and then clients come. */
 static void serve(struct core *core)
 {
-    if (!drop_is_floor_covered(core)) {
-        refuse_to_serve(core);
+    if (!replay_is_whole(core))
         return;
-    }
     core->phase = PHASE_OPENING;
     enum crdt_status status = vector_take(&core->journal.durable, core->document);
     if (status == CRDT_OK)
@@ -291,8 +263,10 @@ static void serve(struct core *core)
 
 static void tick(struct core *core)
 {
-    if (core->retry_us <= core->now_us)
+    if (core->retry_us <= core->now_us) {
         core->retry_us = UINT64_MAX;
+        receive_retry(core);
+    }
     if (core->phase == PHASE_OPENING)
         serve(core);
     own_retry_store(core);
@@ -310,21 +284,6 @@ static void stop(struct core *core)
         return;
     core->phase = PHASE_STOPPING;
     own_go_on_stopping(core);
-}
-
-/* What the store holds comes in, before SERVE. */
-static void replay(struct core *core, const struct core_input *input)
-{
-    if (input->kind == CORE_REPLAY_FLOOR)
-        drop_replay(core, input);
-    else if (input->kind == CORE_REPLAY_SNAPSHOT)
-        snapshots_replay(core, input);
-    else if (input->kind == CORE_REPLAY_STAGED)
-        join_replay(core, input);
-    else if (input->kind == CORE_REPLAY_EVIDENCE)
-        forks_replay(core, input->bytes);
-    else
-        replay_rows(core, input);
 }
 
 static void take_verified(struct core *core, const struct core_input *input)
@@ -347,7 +306,7 @@ static void dispatch(struct core *core, const struct core_input *input)
     case CORE_REPLAY:
     case CORE_REPLAY_STAGED:
     case CORE_REPLAY_EVIDENCE:
-        replay(core, input);
+        replay_take(core, input);
         break;
     case CORE_SERVE:
         serve(core);

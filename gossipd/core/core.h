@@ -317,6 +317,8 @@ void core_signed_message(const uint8_t cluster_id[static CRDT_HASH_BYTES],
 /* True when the last REPLAY_SNAPSHOT was taken; else the host offers another one,
  * or all rows. */
 bool core_has_snapshot(const struct core *core);
+/* True when a REPLAY found no memory: SERVE would say UNUSABLE, whatever comes now. */
+bool core_lacks_memory(const struct core *core);
 
 /* For tests and the simulator: the document, read only. */
 const struct crdt_document *core_document(const struct core *core);

@@ -19,7 +19,7 @@ void drop_replay(struct core *core, const struct core_input *input)
     core->log_bytes += input->size;
     /* Without it this node must not serve: it would deal in what it has not. */
     if (vector_read(&core->floor, input->bytes) != CRDT_OK)
-        core->is_floor_lost = true;
+        core->is_replay_short = true;
 }
 
 void drop_close(struct core *core)
@@ -35,7 +35,7 @@ bool drop_is_floor_covered(const struct core *core)
         if (crdt_applied(core->document, &floor->origin) < floor->seq)
             return false;
     }
-    return !core->is_floor_lost;
+    return true;
 }
 
 enum crdt_status drop_raise_floor(

@@ -33,7 +33,10 @@ void forks_close(struct core *core)
 
 void forks_replay(struct core *core, struct crdt_bytes evidence)
 {
-    if (proofs_add(&core->proofs, evidence) != CRDT_OK)
+    enum crdt_status status = proofs_add(&core->proofs, evidence);
+    if (status == CRDT_ERR_NOMEM)
+        core->is_replay_short = true;
+    else if (status != CRDT_OK)
         core_refuse(core, REFUSED_REPLAY, NULL);
 }
 
@@ -340,13 +343,16 @@ static void prove_fetched(struct core *core, const struct tip *here)
     core->proving = held->next;
     core->proving_count--;
     struct tip tip = tip_of(held);
-    /* What was dropped here still has to be proved by what others show of it. */
-    if (here == NULL && !prove_at_once(core, held, feed_of(core, &tip.batch.origin).seq)) {
+    /* What was dropped here, or is not here yet, still has to be proved by what others
+     * show of it. */
+    uint64_t applied = feed_of(core, &tip.batch.origin).seq;
+    if (here != NULL && evidence_contradicts(&here->batch, &held->batch)) {
+        tell_record(core, here, &tip);
+    } else if ((here == NULL || held->batch.last_seq > applied)
+        && !prove_at_once(core, held, applied)) {
         remember(core, held);
         return;
     }
-    if (here != NULL && evidence_contradicts(&here->batch, &held->batch))
-        tell_record(core, here, &tip);
     held_free(&core->options.memory, held);
 }
 

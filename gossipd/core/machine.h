@@ -3,11 +3,12 @@
  * Two kinds of files stand in this folder. Parts (outputs, vector, held,
  * journal, pending, peer, clients, fields, headers, proofs) hold one thing each
  * and know nothing of one another but held, outputs and vector. Deciders (core,
- * own, generation, receive, forks, tell, freeze, vouch, links, sync, serve,
+ * replay, own, generation, receive, forks, tell, freeze, vouch, links, sync, serve,
  * perform, snapshots, drop, offer, join, source, swap, status) see all parts through
  * this header and are called by core.c or by one another:
  *
  *     core      dispatches inputs; time
+ *     replay    what the store holds comes in, or the node does not serve
  *     perform   a client's command and its reply
  *     own       closing, signing, sending own batches; what is durable; stopping
  *     generation  under which number own batches go (invariant I1)
@@ -143,6 +144,7 @@ struct core {
     uint64_t started_us;
     uint64_t random;
     uint64_t retry_us;               /* something lacked memory; UINT64_MAX: nothing */
+    bool is_replay_short;            /* memory was out: not all of the store is here */
 
     /* own, generation */
     enum ahead ahead;
@@ -206,7 +208,6 @@ struct core {
     struct vector floor;             /* batches up to it are gone from the store     */
     struct vector gaps;              /* batches up to it are not all in the store, though
                                       * they should; the newest snapshot has them    */
-    bool is_floor_lost;              /* memory was out when it was replayed          */
     uint64_t log_bytes;              /* of the batches in the store                  */
     uint64_t floor_raised;           /* operations below it, by drops in this life   */
     struct core_drop drop;           /* that is out, or the last one                 */
@@ -302,8 +303,16 @@ bool generation_is_doubted(const struct core *core);
 /* A peer confirms that all it knows of this node is here; no linked one may say more. */
 bool generation_is_confirmed(const struct core *core);
 
+/* ---- replay.c ---- */
+
+void replay_take(struct core *core, const struct core_input *input);
+/* False when some of what was acknowledged is not in the document, which is told of. */
+bool replay_is_whole(struct core *core);
+
 /* ---- receive.c ---- */
 
+/* By which held.peers names it. */
+uint64_t receive_bit_of(const struct core *core, const struct peer *peer);
 void receive_batch(struct core *core, struct peer *peer, struct crdt_bytes bytes,
     const uint8_t signature[static CORE_SIGNATURE_BYTES]);
 /* A header without its batch: its signature is checked, then forks_verified(). */

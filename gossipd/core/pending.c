@@ -296,7 +296,8 @@ size_t pending_ready(const struct pending *pending, size_t index, uint64_t appli
     return place_of(&pending->feeds[index], applied + 2, least, NULL, false);
 }
 
-uint64_t pending_reach(const struct pending *pending, size_t index, uint64_t applied)
+uint64_t pending_reach(
+    const struct pending *pending, size_t index, uint64_t applied, uint64_t peers)
 {
     assert(index < pending->feed_count);
     const struct pending_feed *feed = &pending->feeds[index];
@@ -304,7 +305,7 @@ uint64_t pending_reach(const struct pending *pending, size_t index, uint64_t app
         const struct crdt_batch *batch = &feed->items[place]->batch;
         if (batch->first_seq > applied + 1)
             break;
-        if (batch->last_seq > applied)
+        if (batch->last_seq > applied && (feed->items[place]->peers & peers) != 0)
             applied = batch->last_seq;
     }
     return applied;

@@ -54,8 +54,10 @@ bool pending_trim(struct pending *pending, size_t index, uint64_t applied);
 /* How many batches of feed `index` have no gap before them; they stand first. */
 size_t pending_ready(const struct pending *pending, size_t index, uint64_t applied);
 
-/* How far feed `index` reaches without a gap behind what is `applied`. */
-uint64_t pending_reach(const struct pending *pending, size_t index, uint64_t applied);
+/* How far feed `index` reaches without a gap behind what is `applied`, by what one of
+ * these peers has brought. */
+uint64_t pending_reach(
+    const struct pending *pending, size_t index, uint64_t applied, uint64_t peers);
 
 /* Takes the batch at `place` of feed `index` out. Order of other feeds is kept, but
  * the feed is gone when this was its last. */

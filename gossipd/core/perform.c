@@ -112,12 +112,31 @@ static void close_if_due(struct core *core)
         core_retry_soon(core);
 }
 
-static enum crdt_status put_out_backup(
-    struct core *core, const struct client *client, struct crdt_bytes path)
+/* What was told to clients ahead of the store would be missing in it. */
+static enum crdt_status refuse_backup(struct core *core, struct client *client)
 {
+    crdt_buffer_clear(&core->reply);
+    enum crdt_status status = resp_error(&core->reply, "ERR backup: the store fails, and"
+        " acknowledged writes are not in it yet: mend the disk (CRDT.STATUS says what is"
+        " wrong), then ask again");
+    if (status != CRDT_OK)
+        return status;
+    return clients_reply(&core->clients, &core->outputs, client,
+        crdt_buffer_bytes(&core->reply), false, 0, core->journal.durable_ordinal);
+}
+
+static enum crdt_status put_out_backup(
+    struct core *core, struct client *client, struct crdt_bytes path)
+{
+    /* What was acknowledged before is stored before, or no backup is made. */
+    enum crdt_status status = own_close(core);
+    if (status == CRDT_OK && core->journal.state != JOURNAL_WORKING
+        && core->durability != CORE_ALWAYS)
+        return refuse_backup(core, client);
     struct crdt_bytes copy;
     crdt_buffer_clear(&core->scratch);
-    enum crdt_status status = crdt_buffer_append(&core->scratch, path.data, path.size);
+    if (status == CRDT_OK)
+        status = crdt_buffer_append(&core->scratch, path.data, path.size);
     if (status == CRDT_OK)
         status = crdt_buffer_append(&core->scratch, "", 1);
     if (status == CRDT_OK)

@@ -43,7 +43,7 @@ static struct held *find_verifying(
     return NULL;
 }
 
-static uint64_t bit_of(const struct core *core, const struct peer *peer)
+uint64_t receive_bit_of(const struct core *core, const struct peer *peer)
 {
     static_assert(MEMBERS_MAX <= 64, "a peer has a bit of held.peers");
     return UINT64_C(1) << (peer - core->peers);
@@ -55,10 +55,10 @@ static bool is_waiting(
 {
     struct held *held = find_verifying(core, batch, false);
     if (held != NULL)
-        held->peers |= bit_of(core, peer);
+        held->peers |= receive_bit_of(core, peer);
     if (held != NULL || !pending_has(&core->pending, batch))
         return held != NULL;
-    pending_credit(&core->pending, batch, bit_of(core, peer));
+    pending_credit(&core->pending, batch, receive_bit_of(core, peer));
     return true;
 }
 
@@ -135,7 +135,7 @@ static bool hold(struct core *core, struct peer *peer, const struct crdt_batch *
     memcpy(held->signature, signature, sizeof held->signature);
     held->is_header = is_header;
     held->link = peer->link;
-    held->peers = bit_of(core, peer);
+    held->peers = receive_bit_of(core, peer);
     if (!receive_ask_to_verify(core, batch, signature)) {
         held_free(&core->options.memory, held);
         return false;

@@ -171,7 +171,8 @@ void serve_round(struct core *core, struct peer *peer)
     go_on(core, peer);
 }
 
-/* Sends the rows that go on where the cursor stands; true when there were any. */
+/* Sends the rows that go on where the cursor stands; true when there were any. Where that
+ * is within a row the peer has another history, and by this batch learns of the fork. */
 static bool send_rows(struct core *core, struct peer *peer, const struct core_input *input)
 {
     bool has_sent = false;
@@ -181,7 +182,8 @@ static bool send_rows(struct core *core, struct peer *peer, const struct core_in
         if (crdt_batch_read(row->batch, &batch) != CRDT_OK)
             return has_sent;
         if (crdt_origin_compare(&batch.origin, &peer->fetch_from.origin) != 0
-            || batch.first_seq != peer_cursor(peer, &batch.origin) + 1)
+            || batch.first_seq > peer_cursor(peer, &batch.origin) + 1
+            || batch.last_seq <= peer_cursor(peer, &batch.origin))
             continue;
         /* The store may show rows before they are durable. */
         if (batch.last_seq > vector_get(&core->journal.durable, &batch.origin)

@@ -139,6 +139,7 @@ void snapshots_replay(struct core *core, const struct core_input *input)
     assert(core->phase == PHASE_REPLAYING);
     enum crdt_status status = core_load(core, input->bytes);
     core->has_snapshot = status == CRDT_OK;
+    core->is_replay_short = status == CRDT_ERR_NOMEM;
     struct fields fields = {0};
     fields_text(&fields, "what", status == CRDT_OK ? "loaded" : "not-loaded");
     fields_number(&fields, "bytes", input->bytes.size);

@@ -120,16 +120,18 @@ static enum crdt_status take_claims(struct core *core)
     return CRDT_OK;
 }
 
-/* Feeds that reach further here than what is applied: batches that wait for
- * those of others and need not be sent again. */
-static enum crdt_status write_held(struct core *core)
+/* Feeds that reach further here than what is applied, by batches that this peer brought,
+ * that wait for those of others and need not be sent again. What another one brought says
+ * nothing: it may be of a history that this one does not have. */
+static enum crdt_status write_held(struct core *core, const struct peer *peer)
 {
     struct vector *held = &core->claims;
     vector_clear(held);
     for (size_t index = 0; index < core->pending.feed_count; index++) {
         const struct crdt_origin *origin = &core->pending.feeds[index].origin;
         uint64_t applied = crdt_applied(core->document, origin);
-        uint64_t reach = pending_reach(&core->pending, index, applied);
+        uint64_t reach = pending_reach(
+            &core->pending, index, applied, receive_bit_of(core, peer));
         /* Of a frozen origin another history may be needed than the one that waits. */
         if (reach <= applied || proofs_frozen(&core->proofs, origin) != NULL)
             continue;
@@ -148,7 +150,7 @@ void sync_summarize(struct core *core, struct peer *peer, bool is_reply)
     if (take_claims(core) != CRDT_OK
         || crdt_summary_write(core->claims.items, core->claims.count, &core->summary)
             != CRDT_OK
-        || write_held(core) != CRDT_OK) {
+        || write_held(core, peer) != CRDT_OK) {
         core_refuse(core, REFUSED_MEMORY, peer);
         return;
     }
@@ -178,10 +180,10 @@ void sync_acknowledge(struct core *core, struct peer *peer)
         core_refuse(core, REFUSED_MEMORY, peer);
         return;
     }
-    peer->acked_version = core->durable_version;
     struct message message = {.kind = MESSAGE_ACK,
         .as.ack = {.summary = crdt_buffer_bytes(&core->summary)}};
-    send_message(core, peer, &message);
+    if (sync_send(core, peer, &message, false) == CRDT_OK)
+        peer->acked_version = core->durable_version;
 }
 
 /* The peer has, or has durably, all that is applied here. */

@@ -57,9 +57,11 @@ static void find_ends(const struct core *core, struct want *want)
     }
 }
 
-/* Lets in the history that ends with `end`, as far as it waits: one pass from behind. */
-static void let_in(const struct pending_feed *feed, struct held *end)
+/* Lets in the history that ends with `end`, as far as it waits: one pass from behind.
+ * True when something of it had not been let in before. */
+static bool let_in(const struct pending_feed *feed, struct held *end)
 {
+    bool is_more = !end->is_vouched;
     end->is_vouched = true;
     const struct crdt_batch *first = &end->batch;
     for (size_t index = feed->count; index > 0; index--) {
@@ -67,16 +69,20 @@ static void let_in(const struct pending_feed *feed, struct held *end)
         if (held->batch.last_seq + 1 != first->first_seq
             || memcmp(held->batch.head, first->previous, CRDT_HASH_BYTES) != 0)
             continue;
+        is_more = is_more || !held->is_vouched;
         held->is_vouched = true;
         first = &held->batch;
     }
+    return is_more;
 }
 
 /* True when it fits. Where memory is out the batch is to be tried again. */
 static bool fits(struct core *core, enum crdt_status status)
 {
-    if (status == CRDT_ERR_NOMEM)
+    if (status == CRDT_ERR_NOMEM) {
         core->pending.news++;
+        core_retry_soon(core);
+    }
     return status == CRDT_OK;
 }
 
@@ -163,10 +169,9 @@ void freeze_vouch(struct core *core, struct held *held)
         return;
     for (size_t index = 0; index < wants.count; index++) {
         const struct want *want = &wants.items[index];
-        if (!want->ends[peer]->is_vouched) {
+        if (let_in(&core->pending.feeds[want->feed], want->ends[peer])) {
             core->has_vouched = true;
             core->pending.news++;
         }
-        let_in(&core->pending.feeds[want->feed], want->ends[peer]);
     }
 }

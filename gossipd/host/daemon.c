@@ -208,6 +208,13 @@ static void replay_evidence(void *context, struct crdt_bytes evidence)
     loop_step(context, &input);
 }
 
+/* The core would say it too, if it has the memory to. */
+static bool say_memory(const struct loop *loop, struct failure *failure)
+{
+    return failure_say(failure, "out of memory before all of the store %s was loaded: give the "
+        "process more memory and start it again, the store is untouched", loop->store_path);
+}
+
 /* Starts the core on the newest snapshot. When that cannot be used and every batch
  * is still there, a core that has not seen it replays them all: that costs time,
  * nothing else. `ret_place`: of the last batch that needs no replay. */
@@ -230,11 +237,15 @@ static bool core_begin(struct loop *loop, struct sqlite3 *handle,
     if (has_snapshot && replay_snapshot(loop, handle, &snapshot)) {
         return true;
     }
+    if (core_lacks_memory(loop->core)) {
+        return say_memory(loop, failure);
+    }
     if (feeds > 0) {
         return failure_say(failure, "the newest snapshot in the store %s cannot be used, and the "
-            "batches before it were dropped: restore a backup with `gossipctl restore`, or start "
-            "with node.key in an empty directory, then peers send all they have",
-            loop->store_path);
+            "batches before it were dropped: run `gossipctl verify` on it; when it is BROKEN, "
+            "restore a backup with `gossipctl restore`, or start with node.key in an empty "
+            "directory, then peers send all they have; else look at memory and the disk, and "
+            "start again", loop->store_path);
     }
     *ret_place = 0;
     if (!has_snapshot) {
@@ -258,6 +269,9 @@ static bool replay_all(struct loop *loop, struct database *database,
         !database_evidence_replay(handle, replay_evidence, loop, failure) ||
         !database_replay(database, place, replay, &replayed, failure)) {
         return false;
+    }
+    if (core_lacks_memory(loop->core)) {
+        return say_memory(loop, failure);
     }
     replay_staged(loop, handle);
     log_write(CORE_INFO, "replayed", "batches=%" PRIu64 " ms=%" PRIu64, replayed.batches,

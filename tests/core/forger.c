@@ -22,15 +22,48 @@ struct crdt_document *forger_new(uint8_t key_byte)
     return forger_new_under(key_byte, FORGER_GENERATION);
 }
 
-void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch)
+void forger_set_times(struct crdt_document *author, const char *key, int count,
+    struct crdt_bytes *ret_batch)
 {
-    struct crdt_transaction *transaction;
-    OK(crdt_begin(author, 1, &transaction));
     struct crdt_bytes names[] = {crdt_text("data"), crdt_text(key)};
     struct crdt_path path = {.keys = names, .count = 2};
-    OK(crdt_register_set(transaction, path, crdt_text("yes")));
-    crdt_commit(transaction);
+    for (int index = 0; index < count; index++) {
+        struct crdt_transaction *transaction;
+        OK(crdt_begin(author, 1, &transaction));
+        OK(crdt_register_set(transaction, path, crdt_text("yes")));
+        crdt_commit(transaction);
+    }
     OK(crdt_seal(author, ret_batch));
+}
+
+void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch)
+{
+    forger_set_times(author, key, 1, ret_batch);
+}
+
+/* The author's next batch, kept; closes the author. */
+static void take_batch(
+    struct crdt_document *author, const char *key, struct crdt_buffer *ret_batch)
+{
+    struct crdt_bytes bytes;
+    crdt_buffer_init(ret_batch, NULL);
+    forger_set(author, key, &bytes);
+    OK(crdt_buffer_append(ret_batch, bytes.data, bytes.size));
+    crdt_close(author);
+}
+
+void forger_first_batch(uint8_t key_byte, uint64_t generation, const char *key,
+    struct crdt_buffer *ret_batch)
+{
+    take_batch(forger_new_under(key_byte, generation), key, ret_batch);
+}
+
+void forger_dependent_batch(uint8_t key_byte, const struct crdt_buffer *first,
+    const char *key, struct crdt_buffer *ret_batch)
+{
+    struct crdt_document *author = forger_new(key_byte);
+    OK(crdt_merge(author, crdt_buffer_bytes(first)));
+    take_batch(author, key, ret_batch);
 }
 
 static void sign(const struct crdt_batch *batch, uint8_t *ret_signature)
@@ -81,6 +114,15 @@ void forger_give_header(
     struct message message = {.kind = MESSAGE_HEADS, .as.heads.tips = crdt_buffer_bytes(&tips)};
     send(pump, node, from, &message);
     crdt_buffer_close(&tips);
+}
+
+void forger_give_first_header(struct pump *pump, size_t node, size_t from, uint8_t key_byte,
+    uint64_t generation, const char *key)
+{
+    struct crdt_buffer batch;
+    forger_first_batch(key_byte, generation, key, &batch);
+    forger_give_header(pump, node, from, crdt_buffer_bytes(&batch));
+    crdt_buffer_close(&batch);
 }
 
 bool forger_is_set(struct pump *pump, size_t node, const char *key)

@@ -11,6 +11,16 @@ struct crdt_document *forger_new(uint8_t key_byte);
 struct crdt_document *forger_new_under(uint8_t key_byte, uint64_t generation);
 /* Sets a key to "yes"; the batch lives until the next call on the document. */
 void forger_set(struct crdt_document *author, const char *key, struct crdt_bytes *ret_batch);
+/* The same so many times in one batch: how many operations it holds. */
+void forger_set_times(struct crdt_document *author, const char *key, int count,
+    struct crdt_bytes *ret_batch);
+
+/* The batch by which an author without a past sets a key; the caller closes it. */
+void forger_first_batch(uint8_t key_byte, uint64_t generation, const char *key,
+    struct crdt_buffer *ret_batch);
+/* The same by an author who has applied `first`, another's first batch. */
+void forger_dependent_batch(uint8_t key_byte, const struct crdt_buffer *first,
+    const char *key, struct crdt_buffer *ret_batch);
 
 void forger_give(struct pump *pump, size_t node, size_t from, struct crdt_bytes batch);
 /* Both at once. */
@@ -22,5 +32,8 @@ bool forger_is_set(struct pump *pump, size_t node, const char *key);
 bool forger_is_frozen(struct pump *pump, size_t node);
 /* Brings the header alone, as HEADS do. */
 void forger_give_header(struct pump *pump, size_t node, size_t from, struct crdt_bytes batch);
+/* The header of a first batch. */
+void forger_give_first_header(struct pump *pump, size_t node, size_t from, uint8_t key_byte,
+    uint64_t generation, const char *key);
 
 #endif

@@ -288,25 +288,6 @@ START_TEST(a_word_that_nobody_proves_holds_a_start_up_for_a_while_only)
 }
 END_TEST
 
-START_TEST(a_row_that_cannot_be_replayed_ends_the_generation)
-{
-    begin(2, CORE_ALWAYS);
-    for (int count = 0; count < 3; count++)
-        pump_ask(&pump, 0, "INCR k");
-    pump_run(&pump, 100000);
-    uint64_t before = generation(0);
-    /* The peer, who knows better, cannot be asked. */
-    pump_cut(&pump, 0, 1, true);
-    pump.nodes[0].rows[pump.nodes[0].row_count - 1].batch.size--;
-    pump_restart(&pump, 0, SIZE_MAX);
-    ck_assert_uint_eq(pump.nodes[0].events[CORE_EVENT_DROPPED], 1);
-    ck_assert_uint_ne(generation(0), before);
-    pump_run(&pump, 2100000);
-    ck_assert_str_eq(pump_ask(&pump, 0, "INCR k"), ":3\r\n");
-    end();
-}
-END_TEST
-
 START_TEST(an_empty_store_gets_everything_back)
 {
     begin(3, CORE_ALWAYS);
@@ -451,7 +432,6 @@ int main(void)
     tcase_add_test(tests, what_a_member_lost_of_its_own_is_sent_at_once);
     tcase_add_test(tests, who_says_that_own_batches_are_missing_is_given_time_to_show_them);
     tcase_add_test(tests, a_word_that_nobody_proves_holds_a_start_up_for_a_while_only);
-    tcase_add_test(tests, a_row_that_cannot_be_replayed_ends_the_generation);
     tcase_add_test(tests, an_empty_store_gets_everything_back);
     tcase_add_test(tests, a_clock_a_year_ahead_is_told_of_and_wins_only_ties);
     tcase_add_test(tests, a_clean_stop_keeps_the_generation_in_everysec);

@@ -35,27 +35,6 @@ static size_t count_forks(size_t node, const char *mark)
     return count;
 }
 
-/* The batch by which an author without a past sets a key. */
-static void first_batch(uint8_t key_byte, uint64_t generation_number, const char *key,
-    struct crdt_buffer *ret_batch)
-{
-    struct crdt_bytes bytes;
-    struct crdt_document *document = forger_new_under(key_byte, generation_number);
-    crdt_buffer_init(ret_batch, NULL);
-    forger_set(document, key, &bytes);
-    OK(crdt_buffer_append(ret_batch, bytes.data, bytes.size));
-    crdt_close(document);
-}
-
-static void give_header(size_t node, size_t from, uint8_t key_byte,
-    uint64_t generation_number, const char *key)
-{
-    struct crdt_buffer batch;
-    first_batch(key_byte, generation_number, key, &batch);
-    forger_give_header(&pump, node, from, crdt_buffer_bytes(&batch));
-    crdt_buffer_close(&batch);
-}
-
 static void cut_pairs(bool is_cut)
 {
     for (size_t one = 0; one < 2; one++)
@@ -63,27 +42,14 @@ static void cut_pairs(bool is_cut)
             pump_cut(&pump, one, other, is_cut);
 }
 
-/* A batch of key 4 that depends on one under another generation. */
-static void dependent_batch(struct crdt_buffer *first, const char *key,
-    struct crdt_buffer *ret_batch)
-{
-    struct crdt_bytes bytes;
-    struct crdt_document *document = forger_new_under(4, FORGER_GENERATION);
-    OK(crdt_merge(document, crdt_buffer_bytes(first)));
-    crdt_buffer_init(ret_batch, NULL);
-    forger_set(document, key, &bytes);
-    OK(crdt_buffer_append(ret_batch, bytes.data, bytes.size));
-    crdt_close(document);
-}
-
 START_TEST(a_batch_that_waits_for_ever_keeps_no_other_history_out_and_is_proved)
 {
     begin(4);
     struct crdt_buffer ghost, dep, decoy, batch;
-    first_batch(4, 99, "ghost", &ghost);
-    first_batch(4, 88, "dep", &dep);
-    dependent_batch(&ghost, "decoy", &decoy);
-    dependent_batch(&dep, "batch", &batch);
+    forger_first_batch(4, 99, "ghost", &ghost);
+    forger_first_batch(4, 88, "dep", &dep);
+    forger_dependent_batch(4, &ghost, "decoy", &decoy);
+    forger_dependent_batch(4, &dep, "batch", &batch);
     /* Nobody ever gets the ghost; node 1 gets all that the other one waits for. */
     forger_give(&pump, 1, 3, crdt_buffer_bytes(&dep));
     forger_give(&pump, 1, 3, crdt_buffer_bytes(&batch));
@@ -206,11 +172,11 @@ START_TEST(what_two_peers_brought_is_let_in_once_one_of_them_has_brought_all)
     struct crdt_bytes word;
     begin(4);
     for (uint64_t number = 88; number <= 89; number++) {
-        give_header(0, 1, 4, number, "right");
-        give_header(0, 1, 4, number, "third");
+        forger_give_first_header(&pump, 0, 1, 4, number, "right");
+        forger_give_first_header(&pump, 0, 1, 4, number, "third");
     }
-    first_batch(4, 88, "one", &one);
-    first_batch(4, 89, "two", &two);
+    forger_first_batch(4, 88, "one", &one);
+    forger_first_batch(4, 89, "two", &two);
     struct crdt_document *voucher = forger_new_under(3, 88);
     OK(crdt_merge(voucher, crdt_buffer_bytes(&one)));
     OK(crdt_merge(voucher, crdt_buffer_bytes(&two)));
@@ -242,11 +208,11 @@ static void begin_many(int count)
     for (int index = 0; index < count; index++) {
         struct crdt_buffer batch;
         snprintf(name, sizeof name, "left%d", index);
-        first_batch(4, 100 + (uint64_t)index, name, &batch);
+        forger_first_batch(4, 100 + (uint64_t)index, name, &batch);
         forger_give(&pump, 2, 3, crdt_buffer_bytes(&batch));
         crdt_buffer_close(&batch);
-        give_header(0, 1, 4, 100 + (uint64_t)index, "right");
-        give_header(0, 1, 4, 100 + (uint64_t)index, "third");
+        forger_give_first_header(&pump, 0, 1, 4, 100 + (uint64_t)index, "right");
+        forger_give_first_header(&pump, 0, 1, 4, 100 + (uint64_t)index, "third");
     }
     pump_run(&pump, 3000000);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), (size_t)count);
@@ -302,8 +268,8 @@ START_TEST(what_proves_nothing_gives_way_to_proofs_and_takes_no_room_from_other_
     pump_run(&pump, 1000000);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), 1);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":false"), EVIDENCE_KEY_MAX - 1);
-    give_header(0, 3, 3, 300, "one");
-    give_header(0, 3, 3, 300, "two");
+    forger_give_first_header(&pump, 0, 3, 3, 300, "one");
+    forger_give_first_header(&pump, 0, 3, 3, 300, "two");
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), 2);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":false"), EVIDENCE_KEY_MAX - 1);
     crdt_buffer_close(&other);
@@ -317,20 +283,20 @@ START_TEST(an_own_generation_that_forked_is_left_without_room_for_the_proof)
 {
     begin(3);
     for (uint64_t index = 0; index < EVIDENCE_KEY_MAX; index++) {
-        give_header(0, 1, 1, 300 + index, "one");
-        give_header(0, 1, 1, 300 + index, "two");
+        forger_give_first_header(&pump, 0, 1, 1, 300 + index, "one");
+        forger_give_first_header(&pump, 0, 1, 1, 300 + index, "two");
     }
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), EVIDENCE_KEY_MAX);
     uint64_t before = generation(0);
     pump_ask(&pump, 0, "SET k yes");
     pump_run(&pump, 1000000);
     ck_assert_uint_eq(generation(0), before);
-    give_header(0, 1, 1, before, "cloned");
+    forger_give_first_header(&pump, 0, 1, 1, before, "cloned");
     pump_run(&pump, 1000000);
     ck_assert_uint_ne(generation(0), before);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), EVIDENCE_KEY_MAX);
     uint64_t after = generation(0);
-    give_header(0, 1, 1, before, "cloned once more");
+    forger_give_first_header(&pump, 0, 1, 1, before, "cloned once more");
     pump_run(&pump, 1000000);
     ck_assert_uint_eq(generation(0), after);
     pump_close(&pump);
@@ -343,7 +309,7 @@ static struct crdt_document *wide_author(uint64_t generation_number, int origin_
     struct crdt_document *document = forger_new_under(2, generation_number);
     for (int index = 0; index < origin_count; index++) {
         struct crdt_buffer batch;
-        first_batch(1, 1000 + (uint64_t)index, "k", &batch);
+        forger_first_batch(1, 1000 + (uint64_t)index, "k", &batch);
         OK(crdt_merge(document, crdt_buffer_bytes(&batch)));
         crdt_buffer_close(&batch);
     }
@@ -366,7 +332,7 @@ START_TEST(proofs_are_told_no_faster_than_the_limit_and_all_of_them)
         size = 2 * batch.header.size;
         forger_give_header(&pump, 0, 1, bytes);
         crdt_close(document);
-        give_header(0, 1, 2, 500 + index, "two");
+        forger_give_first_header(&pump, 0, 1, 2, 500 + index, "two");
     }
     pump_run(&pump, 20000000);
     ck_assert_uint_eq(count_forks(0, "\"frozen\":true"), WIDE_FORKS);

@@ -308,6 +308,9 @@ bool database_replay(struct database *database, int64_t place,
             .batch = {sqlite3_column_blob(statement, 0),
                 (size_t)sqlite3_column_bytes(statement, 0)},
         };
+        if (sqlite3_errcode(database->handle) == SQLITE_NOMEM) {
+            break;
+        }
         if (sqlite3_column_bytes(statement, 1) != CORE_SIGNATURE_BYTES) {
             sqlite3_reset(statement);
             return failure_say(failure, "the store is damaged: a signature has a wrong length; "

@@ -47,12 +47,26 @@ static void backup_ended(struct store *store, bool is_ok, const struct failure *
     store->notify(store->notify_context);
 }
 
+/* Rows that came before the backup may be among those that were not written. */
+static bool has_failed(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    bool is_failed = store->is_failed;
+    pthread_mutex_unlock(&store->mutex);
+    return is_failed;
+}
+
 /* Begins the backup that was asked for, or does its next step. */
 static void backup_go_on(struct store *store)
 {
     struct failure failure = {{0}};
     if (store->backup == NULL) {
         store->backup_begun_us = clock_monotonic_us();
+        if (has_failed(store)) {
+            failure_say(&failure, "a write has just failed, and would be missing: ask again");
+            backup_ended(store, false, &failure);
+            return;
+        }
         if (!backup_begin(database_handle(store->database), store->backup_path, NULL,
                 &store->backup, &failure)) {
             backup_ended(store, false, &failure);
