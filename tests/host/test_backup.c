@@ -230,6 +230,24 @@ START_TEST(a_backup_holds_what_was_appended_before_it)
 }
 END_TEST
 
+START_TEST(no_backup_is_made_behind_a_row_that_could_not_be_written)
+{
+    struct store *store = NULL;
+    ck_assert(store_start(database, &memory, notify, NULL, &store, &failure));
+    database = NULL;
+    support_disk.is_full = true;
+    struct core_output output = large(1);
+    ck_assert(store_append(store, &output, CORE_NO));
+    ck_assert(store_backup(store, 77, support_path("copy.db")));
+    struct store_news news = wait_backed_up(store);
+    support_disk.is_full = false;
+    ck_assert(!news.is_backup_ok);
+    ck_assert_ptr_nonnull(strstr(news.backup_reason.text, "ask again"));
+    ck_assert(!is_there("copy.db"));
+    store_stop(store);
+}
+END_TEST
+
 START_TEST(stopping_gives_a_backup_up)
 {
     struct store *store = NULL;
@@ -254,6 +272,7 @@ int main(void)
     tcase_add_test(tests, a_copy_that_is_cut_off_is_named_in_the_next_refusal);
     tcase_add_test(tests, the_last_statement_is_in_the_copy_and_not_in_the_store);
     tcase_add_test(tests, a_backup_holds_what_was_appended_before_it);
+    tcase_add_test(tests, no_backup_is_made_behind_a_row_that_could_not_be_written);
     tcase_add_test(tests, stopping_gives_a_backup_up);
     suite_add_tcase(suite, tests);
     return runner_run(suite);
