@@ -1,8 +1,10 @@
 """A node dies without a word and comes back."""
+import resource
+import subprocess
 import threading
 import time
 
-from support import Client, Cluster, ReplyError, case, eventually, expect, expect_equal, run
+from support import Client, Cluster, Daemon, ReplyError, case, cli, eventually, expect, expect_equal, run
 
 
 class Load:
@@ -132,6 +134,42 @@ def all_at_once(stage):
     cluster.converged()
     expect_equal([sorted(text.split()) for text in cluster.everywhere("SMEMBERS", "s")],
                  [["from-1", "from-2", "from-3"]] * 3, "SMEMBERS s")
+
+
+def start_with(daemon, mebibytes):
+    """The lengths of what a start with so much memory serves; None: it does not."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_STACK, (1 << 18, 1 << 18))
+        resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+    with open(daemon.log_path, "ab") as log:
+        daemon.process = subprocess.Popen(daemon.arguments, stdout=log, stderr=log,
+                                          stdin=subprocess.DEVNULL, preexec_fn=limit)
+
+    def has_said():
+        return daemon.process.poll() is not None or cli(daemon.port, "PING") == "PONG"
+    eventually(has_said, "gossipd serves, or ends")
+    if daemon.process.poll() is not None:
+        return None
+    try:
+        return [Client(daemon.port)("STRLEN", f"k{number}") for number in range(12)]
+    except OSError:
+        return None  # memory was out while it served: it ends, and says so
+    finally:
+        daemon.kill()
+
+
+@case("a start under any limit on memory serves all that was acknowledged, or nothing")
+def short_of_memory(stage):
+    daemon = Daemon(stage)
+    size = 1 << 20
+    Client(daemon.port).pipeline([("SET", f"k{number}", "x" * size) for number in range(12)])
+    daemon.kill()
+    served = [start_with(daemon, mebibytes) for mebibytes in range(16, 200, 8)]
+    expect(None in served and served[-1] is not None, "no limit was between too little and enough")
+    for lengths in served:
+        expect(lengths in (None, [size] * 12), f"it served keys of {lengths} bytes")
+    with open(daemon.log_path) as log:
+        expect("out of memory before all of the store" in log.read(), "no start said why")
 
 
 run()
