@@ -4,7 +4,8 @@ import subprocess
 import threading
 import time
 
-from support import Client, Cluster, Daemon, ReplyError, case, cli, eventually, expect, expect_equal, run
+from support import (Client, Cluster, Daemon, ReplyError, case, cli, eventually, expect,
+                     expect_equal, run)
 
 
 class Load:
