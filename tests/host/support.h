@@ -27,7 +27,7 @@ struct core_output support_mark(uint64_t number, enum core_mark mark, uint64_t v
 /* A SQLite VFS over unix-excl. */
 #define SUPPORT_VFS "failing"
 struct support_disk {
-    bool is_full;         /* writes fail with SQLITE_FULL                        */
+    _Atomic bool is_full; /* writes fail with SQLITE_FULL; changes beside a thread  */
     bool is_fsync_broken; /* fsync fails                                         */
     bool is_fsync_idle;   /* fsync succeeds at once, where no power is lost       */
     unsigned fsyncs;      /* that succeeded                                      */
