@@ -182,3 +182,35 @@ void support_vfs_register(void)
         claim(sqlite3_vfs_register(&vfs_failing, 0) == SQLITE_OK);
     }
 }
+
+/* ---- SQLite's memory ------------------------------------------------------------ */
+
+unsigned support_sqlite_left;
+static sqlite3_mem_methods real_memory;
+
+bool support_is_last(unsigned *left)
+{
+    return *left > 0 && --*left == 0;
+}
+
+static void *failing_malloc(int size)
+{
+    return support_is_last(&support_sqlite_left) ? NULL : real_memory.xMalloc(size);
+}
+
+static void *failing_realloc(void *block, int size)
+{
+    return support_is_last(&support_sqlite_left) ? NULL : real_memory.xRealloc(block, size);
+}
+
+void support_sqlite_memory(void)
+{
+    sqlite3_mem_methods methods;
+    /* Without lookaside each small allocation can fail, too. */
+    claim(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK);
+    claim(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory) == SQLITE_OK);
+    methods = real_memory;
+    methods.xMalloc = failing_malloc;
+    methods.xRealloc = failing_realloc;
+    claim(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK);
+}

@@ -36,4 +36,11 @@ struct support_disk {
 extern struct support_disk support_disk;
 void support_vfs_register(void);
 
+/* SQLite's memory: the last of so many allocations fails; 0: none does. */
+extern unsigned support_sqlite_left;
+/* Counts one down; true when it was the last. */
+bool support_is_last(unsigned *left);
+/* Lets it fail; before SQLite is used for the first time. */
+void support_sqlite_memory(void);
+
 #endif

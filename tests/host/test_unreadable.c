@@ -15,47 +15,17 @@
 
 /* ---- Faults --------------------------------------------------------------------- */
 
-static sqlite3_mem_methods real_memory;
-static unsigned allocations_left; /* the last of so many fails; 0: none does         */
-
-static bool allocation_fails(void)
-{
-    return allocations_left > 0 && --allocations_left == 0;
-}
-
-static void *failing_malloc(int size)
-{
-    return allocation_fails() ? NULL : real_memory.xMalloc(size);
-}
-
-static void *failing_realloc(void *block, int size)
-{
-    return allocation_fails() ? NULL : real_memory.xRealloc(block, size);
-}
-
-static void memory_prepare(void)
-{
-    sqlite3_mem_methods methods;
-    /* Without lookaside each small allocation can fail, too. */
-    claim(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK);
-    claim(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory) == SQLITE_OK);
-    methods = real_memory;
-    methods.xMalloc = failing_malloc;
-    methods.xRealloc = failing_realloc;
-    claim(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK);
-}
-
 enum fault { FAULT_ALLOCATION, FAULT_READ };
 
 static void arm(enum fault fault, unsigned at)
 {
-    *(fault == FAULT_READ ? &support_disk.reads_left : &allocations_left) = at;
+    *(fault == FAULT_READ ? &support_disk.reads_left : &support_sqlite_left) = at;
 }
 
 /* Takes the fault back; false: it did not come, so there are no more. */
 static bool disarm(enum fault fault)
 {
-    unsigned left = fault == FAULT_READ ? support_disk.reads_left : allocations_left;
+    unsigned left = fault == FAULT_READ ? support_disk.reads_left : support_sqlite_left;
     arm(fault, 0);
     return left == 0;
 }
@@ -304,7 +274,7 @@ END_TEST
 
 int main(void)
 {
-    memory_prepare();
+    support_sqlite_memory();
     Suite *suite = suite_create("unreadable");
     TCase *tests = tcase_create("unreadable");
     tcase_add_checked_fixture(tests, setup, built_teardown);

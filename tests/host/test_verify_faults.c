@@ -21,48 +21,19 @@
 
 enum fault { FAULT_SQLITE, FAULT_HEAP, FAULT_READ, FAULTS };
 
-static sqlite3_mem_methods real_memory;
-static unsigned sqlite_left; /* the last of so many allocations fails; 0: none does  */
-static unsigned heap_left;
-
-static bool is_last(unsigned *left)
-{
-    return *left > 0 && --*left == 0;
-}
-
-static void *failing_malloc(int size)
-{
-    return is_last(&sqlite_left) ? NULL : real_memory.xMalloc(size);
-}
-
-static void *failing_realloc(void *block, int size)
-{
-    return is_last(&sqlite_left) ? NULL : real_memory.xRealloc(block, size);
-}
+static unsigned heap_left; /* the last of so many allocations fails; 0: none does    */
 
 /* The linker gives these to all that is linked in, and not to SQLite: --wrap. */
 void *__real_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size)
 {
-    return is_last(&heap_left) ? NULL : __real_realloc(block, size);
-}
-
-static void faults_prepare(void)
-{
-    sqlite3_mem_methods methods;
-    /* Without lookaside each small allocation can fail, too. */
-    claim(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK);
-    claim(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory) == SQLITE_OK);
-    methods = real_memory;
-    methods.xMalloc = failing_malloc;
-    methods.xRealloc = failing_realloc;
-    claim(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK);
+    return support_is_last(&heap_left) ? NULL : __real_realloc(block, size);
 }
 
 static unsigned *left_of(enum fault fault)
 {
-    return fault == FAULT_SQLITE ? &sqlite_left
+    return fault == FAULT_SQLITE ? &support_sqlite_left
         : fault == FAULT_HEAP    ? &heap_left
                                  : &support_disk.reads_left;
 }
@@ -167,11 +138,11 @@ START_TEST(a_restore_that_lacks_memory_does_not_blame_the_backup)
     unsigned at = 1;
     make_store(true);
     for (bool has_come = true; has_come; at += 30) {
-        sqlite_left = at;
+        support_sqlite_left = at;
         enum verify_result result = restore_store(support_path("store.db"),
             support_path("restored"), NULL, NULL, &report, &has_key, &failure);
-        has_come = sqlite_left == 0;
-        sqlite_left = 0;
+        has_come = support_sqlite_left == 0;
+        support_sqlite_left = 0;
         ck_assert_msg(result == (has_come ? VERIFY_CANNOT : VERIFY_WHOLE), "fault at %u: %d: %s",
             at, result, failure.text);
         ck_assert(!has_come || strstr(failure.text, "out of memory") != NULL);
@@ -201,7 +172,7 @@ END_TEST
 
 int main(void)
 {
-    faults_prepare();
+    support_sqlite_memory();
     Suite *suite = suite_create("verify_faults");
     TCase *tests = tcase_create("verify_faults");
     tcase_add_checked_fixture(tests, built_setup, built_teardown);
